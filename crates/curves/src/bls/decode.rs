@@ -1,0 +1,78 @@
+//! Decoded points whose subgroup check is still owed.
+//!
+//! Decoding a list and checking it are two steps so that the check can be done for many points at once.
+
+use super::Group;
+use crate::enc::{Decode, Writer};
+use crate::rules::{self, Rule};
+
+/// A point that came from outside: canonically encoded, on the curve, not the identity, its subgroup unchecked.
+///
+/// # Security
+///
+/// Nothing can be computed with it. [`OnCurve::check`] and [`check_all`] are the only ways on, and the only ways from
+/// bytes to a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use]
+pub struct OnCurve<G: Group>(G::Affine);
+
+/// The point at `index` is not in the subgroup of prime order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("point {index} is not in the subgroup of prime order")]
+pub struct NotInSubgroup {
+    /// Position in the list that was checked.
+    pub index: usize,
+}
+
+impl From<NotInSubgroup> for Decode {
+    fn from(_: NotInSubgroup) -> Self {
+        Self::NotInSubgroup
+    }
+}
+
+impl<G: Group> OnCurve<G> {
+    /// Decodes the compressed form, `G::COMPRESSED` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Refuses what is not the one canonical encoding of a point on the curve other than the identity.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, Decode> {
+        G::affine_from_compressed(bytes).map(Self)
+    }
+
+    /// Decodes the uncompressed form, `G::UNCOMPRESSED` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::from_slice`].
+    pub fn from_uncompressed_slice(bytes: &[u8]) -> Result<Self, Decode> {
+        G::affine_from_uncompressed(bytes).map(Self)
+    }
+
+    /// Appends the compressed form, which is what is hashed. Encoding needs no subgroup.
+    pub fn write(&self, writer: Writer) -> Writer {
+        writer.point(&G::from_affine(&self.0))
+    }
+
+    /// The point, after its subgroup check.
+    ///
+    /// # Errors
+    ///
+    /// [`Decode::NotInSubgroup`].
+    pub fn check(self) -> Result<G, Decode> {
+        if rules::on(Rule::SubgroupCheck) && !G::in_subgroup(&self.0) {
+            return Err(Decode::NotInSubgroup);
+        }
+        Ok(G::from_affine(&self.0))
+    }
+}
+
+/// The points, after their subgroup checks.
+///
+/// # Errors
+///
+/// [`NotInSubgroup`] with the position of the first point that is not in the subgroup.
+pub fn check_all<G: Group>(points: &[OnCurve<G>]) -> Result<Vec<G>, NotInSubgroup> {
+    let checked = points.iter().enumerate();
+    checked.map(|(index, point)| point.check().map_err(|_| NotInSubgroup { index })).collect()
+}

@@ -1,0 +1,318 @@
+//! One attempt of DKG or reshare: the Announce window, what follows from it, and the transcript after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quorumkeep_curves::enc::Writer;
+use quorumkeep_curves::{bn254, rules};
+use quorumkeep_sharing::Threshold;
+
+use crate::announce::Announce;
+use crate::envelope::Kind;
+use crate::ids::{Address, Digest, VersionId};
+use crate::info::{Dealer, Info, Player, RoundKind, Trigger};
+use crate::memory::Memory;
+use crate::output::Output;
+use crate::records::SignedRecord;
+use crate::transcript::{Failure, FaultKind, Transcript, Verdict};
+
+/// Announces kept of one sender: what counts is the first that proves a share, else the first without.
+const ANNOUNCES_PER_SENDER_MAX: usize = 64;
+
+/// The versions of a key that a round may start from.
+#[derive(Debug, Clone, Default)]
+pub struct Versions {
+    /// The newest active version.
+    pub active: Option<Arc<Output>>,
+    /// The newest settled version.
+    pub settled: Option<Arc<Output>>,
+    /// The source of the round before, if that Failed with `|D| < t_source`.
+    pub short: Option<VersionId>,
+}
+
+impl Versions {
+    /// The versions whose shares a node keeps, announces and serves: the newest settled and the newest active.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Arc<Output>> {
+        let mut kept: Vec<Arc<Output>> = self.active.iter().cloned().collect();
+        kept.extend(self.settled.iter().filter(|settled| !kept.contains(settled)).cloned().collect::<Vec<_>>());
+        kept
+    }
+
+    /// In what order a reshare tries them: the newest active first, unless the round before came up short of dealers
+    /// from it. [a liar who complains about his own dealing keeps an unusable version the source for ever]
+    fn sources(&self) -> Vec<Arc<Output>> {
+        let mut sources = self.kept();
+        let first_was_short = sources.first().map(|first| first.id()) == self.short && self.short.is_some();
+        if first_was_short && rules::on(rules::Rule::AlternateSource) {
+            sources.reverse();
+        }
+        sources
+    }
+
+    fn is_known(&self, version: &VersionId) -> bool {
+        self.kept().iter().any(|output| output.id() == *version)
+    }
+}
+
+/// What a block's phase asks of the participants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Records of phase 1 count.
+    Announce,
+    /// Records of phase 2 count.
+    Deal,
+    /// Records of phase 3 count.
+    Complain,
+    /// Records of phase 5 count.
+    Confirm,
+}
+
+#[derive(Debug, Clone)]
+struct Announced {
+    id: Digest,
+    announce: Announce,
+}
+
+/// A running round.
+#[derive(Clone)]
+pub struct Round {
+    trigger: Trigger,
+    trigger_digest: Digest,
+    announces: BTreeMap<Address, Vec<Announced>>,
+    transcript: Option<Transcript>,
+    failure: Option<Failure>,
+}
+
+impl Round {
+    /// A round that begins at the trigger's block.
+    #[must_use]
+    pub fn open(trigger: Trigger) -> Self {
+        let trigger_digest = trigger.digest();
+        Self { trigger, trigger_digest, announces: BTreeMap::new(), transcript: None, failure: None }
+    }
+
+    /// The start.
+    #[must_use]
+    pub fn trigger(&self) -> &Trigger {
+        &self.trigger
+    }
+
+    /// What an Announce signs.
+    #[must_use]
+    pub fn trigger_digest(&self) -> Digest {
+        self.trigger_digest
+    }
+
+    /// Deals, complaints and confirms, once the Announce window is closed and the round goes on.
+    #[must_use]
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.transcript.as_ref()
+    }
+
+    /// Why the round is already known to fail.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// The phase in which a record counts that is included at `height`; none before and after the round.
+    #[must_use]
+    pub fn phase_at(&self, height: u64) -> Option<Phase> {
+        let deadlines = self.trigger.deadlines();
+        match height {
+            h if h <= self.trigger.round() || h > deadlines.confirm => None,
+            h if h <= deadlines.announce => Some(Phase::Announce),
+            h if h <= deadlines.deal => Some(Phase::Deal),
+            h if h <= deadlines.complain => Some(Phase::Complain),
+            _ => Some(Phase::Confirm),
+        }
+    }
+
+    /// The records of an operator's Announces, in the order of the board.
+    pub fn announces_of(&self, sender: &Address) -> impl Iterator<Item = Digest> {
+        self.announces.get(sender).into_iter().flatten().map(|announced| announced.id)
+    }
+
+    /// The operators that announced.
+    pub fn announced(&self) -> impl Iterator<Item = &Address> {
+        self.announces.keys()
+    }
+
+    /// Takes one record at its height.
+    pub fn record(&mut self, height: u64, record: &SignedRecord, versions: &Versions, memory: &Memory) -> Verdict {
+        match (self.phase_at(height), record.envelope().header.kind) {
+            (Some(Phase::Announce), Kind::Announce) => self.record_announce(record, versions, memory),
+            (Some(_), Kind::Deal | Kind::Complain | Kind::Confirm) => match &mut self.transcript {
+                Some(transcript) => transcript.record(height, record, memory),
+                None => Verdict::Skip("the round has no players"),
+            },
+            _ => Verdict::Skip("not the phase for it"),
+        }
+    }
+
+    fn record_announce(&mut self, record: &SignedRecord, versions: &Versions, memory: &Memory) -> Verdict {
+        let header = &record.envelope().header;
+        let sender = header.sender;
+        if header.digest != self.trigger_digest {
+            return Verdict::Skip("another trigger");
+        }
+        let holds_some = versions.kept().iter().any(|output| output.share_of(&sender).is_some());
+        if self.trigger.config.member(&sender).is_none() && !holds_some {
+            return Verdict::Skip("neither on the roster nor a holder");
+        }
+        let Ok(announce) = Announce::decode(&record.envelope().body) else {
+            return Verdict::Fault(FaultKind::Malformed);
+        };
+        let digest = self.trigger_digest;
+        let well_made = || announce.receive.is_none() || announce.has_valid_receive_key(&digest, &sender);
+        if !memory.holds(record.id(), digest, well_made) {
+            return Verdict::Fault(FaultKind::Malformed);
+        }
+        let kept = self.announces.entry(sender).or_default();
+        if kept.len() >= ANNOUNCES_PER_SENDER_MAX || kept.iter().any(|other| other.id == record.id()) {
+            return Verdict::Skip("a repeat");
+        }
+        kept.push(Announced { id: record.id(), announce });
+        Verdict::Valid
+    }
+
+    /// Does this Announce prove the sender's share of `output`? Asked once per record and version.
+    fn proves(&self, sender: &Address, announced: &Announced, output: &Output, memory: &Memory) -> bool {
+        let context = Digest(output.id().0);
+        memory.holds(announced.id, context, || announced.announce.proves(&self.trigger_digest, sender, output))
+    }
+
+    /// Of one sender's Announces the first that proves a share of a settled or the newest active version counts; only if
+    /// there is none, his first `rejoin`. [a stolen identity would otherwise become the player]
+    fn counting<'a>(
+        &'a self,
+        sender: &Address,
+        list: &'a [Announced],
+        versions: &Versions,
+        memory: &Memory,
+    ) -> Option<&'a Announced> {
+        if !rules::on(rules::Rule::ProofBeatsRejoin) {
+            return list.first();
+        }
+        let kept = versions.kept();
+        let proving = |announced: &&Announced| kept.iter().any(|output| self.proves(sender, announced, output, memory));
+        let rejoin = |announced: &&Announced| {
+            announced.announce.held.iter().all(|held| !versions.is_known(&held.version))
+        };
+        list.iter().find(proving).or_else(|| list.iter().find(rejoin))
+    }
+
+    /// Ends the Announce window: players, dealers, source, `info_digest`. Returns how many operators proved their share
+    /// of the newest active version.
+    pub fn close_announce(&mut self, versions: &Versions, players_min: usize, memory: &Memory) -> usize {
+        let counting: Vec<(Address, Announced)> = self
+            .announces
+            .iter()
+            .filter_map(|(sender, list)| Some((*sender, self.counting(sender, list, versions, memory)?.clone())))
+            .collect();
+        let holders = |output: &Output| -> Vec<Address> {
+            let proves = |(sender, announced): &&(Address, Announced)| self.proves(sender, announced, output, memory);
+            counting.iter().filter(proves).map(|(sender, _)| *sender).collect()
+        };
+        let provers = versions.active.as_ref().map_or(0, |active| holders(active).len());
+        match self.fix_info(&counting, versions, players_min, holders) {
+            Ok(info) => self.transcript = Some(Transcript::new(Arc::new(info))),
+            Err(failure) => self.failure = Some(failure),
+        }
+        provers
+    }
+
+    fn fix_info(
+        &self,
+        counting: &[(Address, Announced)],
+        versions: &Versions,
+        players_min: usize,
+        holders: impl Fn(&Output) -> Vec<Address>,
+    ) -> Result<Info, Failure> {
+        let players = self.players(counting);
+        let config = &self.trigger.config;
+        let threshold = if rules::on(rules::Rule::FixedThreshold) {
+            config.threshold
+        } else {
+            shrunken_threshold(players.len(), config.threshold)
+        };
+        let needed = players_min.max(usize::from(threshold.get()));
+        if players.len() < needed {
+            return Err(Failure::TooFewPlayers { found: players.len(), needed });
+        }
+        let (dealers, source) = match self.trigger.kind {
+            RoundKind::Genesis => (players.iter().map(Dealer::of_player).collect(), None),
+            RoundKind::Reshare => {
+                let enough = |source: &Arc<Output>| holders(source).len() >= usize::from(source.threshold().get());
+                let source = versions.sources().into_iter().find(enough).ok_or(Failure::NoSource)?;
+                (self.dealers(&source, &holders(&source), counting), Some(source))
+            }
+        };
+        let ids = counting.iter().fold(Writer::raw().list(counting.len()), |w, (_, a)| w.fixed(&a.id.0));
+        Ok(Info::new(self.trigger.clone(), threshold, players, dealers, source, Digest(ids.hash())))
+    }
+
+    /// Members of the roster whose counting Announce has a receive key, ascending by index.
+    fn players(&self, counting: &[(Address, Announced)]) -> Vec<Player> {
+        let player = |member: &crate::config::Member| {
+            let (_, announced) = counting.iter().find(|(sender, _)| *sender == member.address)?;
+            let receive = announced.announce.receive.as_ref()?;
+            Some(Player {
+                index: member.index,
+                address: member.address,
+                key: member.key.clone(),
+                e1: receive.e1,
+                e2: receive.e2,
+            })
+        };
+        self.trigger.config.roster.iter().filter_map(player).collect()
+    }
+
+    /// All announced holders of the source, never "the first t", ascending by index.
+    fn dealers(&self, source: &Output, holders: &[Address], counting: &[(Address, Announced)]) -> Vec<Dealer> {
+        let dealer = |share: &crate::output::PublicShare| {
+            let announced = counting.iter().any(|(sender, _)| *sender == share.address);
+            (announced && holders.contains(&share.address)).then_some(Dealer {
+                index: share.index,
+                address: share.address,
+                constant: Some(share.point),
+            })
+        };
+        source.shares().iter().filter_map(dealer).collect()
+    }
+
+    /// Ends the last transcript phase.
+    pub fn close_transcript(&mut self, cut: crate::block::BlockRef) -> Result<Arc<Output>, Failure> {
+        match &mut self.transcript {
+            Some(transcript) => transcript.close(cut).clone(),
+            None => Err(self.failure.unwrap_or(Failure::NoSource)),
+        }
+    }
+
+    /// Ends the round.
+    ///
+    /// # Errors
+    /// Why there is no new version.
+    pub fn finish(&self) -> Result<Arc<Output>, Failure> {
+        match &self.transcript {
+            Some(transcript) => transcript.finish(),
+            None => Err(self.failure.unwrap_or(Failure::NoSource)),
+        }
+    }
+}
+
+impl Dealer {
+    fn of_player(player: &Player) -> Self {
+        Self { index: player.index, address: player.address, constant: None }
+    }
+}
+
+/// What the threshold would be if it came from who showed up: the defence `FixedThreshold` is against this.
+fn shrunken_threshold(players: usize, fallback: Threshold) -> Threshold {
+    let n = u16::try_from(players.max(2)).unwrap_or(u16::MAX);
+    Threshold::default_for(n).unwrap_or(fallback)
+}
+
+/// The BN254 keys of every operator that was ever on a roster: a leaving operator still deals.
+pub(crate) type Operators = BTreeMap<Address, bn254::PublicKey>;

@@ -1,0 +1,1 @@
+//! The shell: HTTP and TLS, orderer, peer delivery, node loop, clients.
