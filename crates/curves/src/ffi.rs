@@ -11,7 +11,9 @@
 
 use core::ptr;
 
-use blst::{BLST_ERROR, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, blst_scalar};
+use blst::{
+    BLST_ERROR, blst_fp, blst_fp2, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, blst_scalar,
+};
 use zeroize::Zeroizing;
 
 /// An integer below `2^256` from 32 big-endian bytes, not reduced.
@@ -94,6 +96,22 @@ pub fn fr_inverse(out: &mut blst_fr, a: &blst_fr) {
     unsafe { blst::blst_fr_inverse(out, a) };
 }
 
+/// `-a` if `negative`, else `a`, constant-time.
+pub fn fp_negate_if(a: &blst_fp, negative: bool) -> blst_fp {
+    let mut out = blst_fp::default();
+    // SAFETY: both references are valid.
+    unsafe { blst::blst_fp_cneg(&raw mut out, a, negative) };
+    out
+}
+
+/// `-a` if `negative`, else `a`, constant-time.
+pub fn fp2_negate_if(a: &blst_fp2, negative: bool) -> blst_fp2 {
+    let mut out = blst_fp2::default();
+    // SAFETY: both references are valid.
+    unsafe { blst::blst_fp2_cneg(&raw mut out, a, negative) };
+    out
+}
+
 /// RFC 9380 `expand_message_xmd` with SHA-256, over the code that hash-to-curve uses.
 #[cfg(test)]
 pub fn expand_message_xmd(out: &mut [u8], msg: &[u8], dst: &[u8]) {
@@ -113,10 +131,10 @@ macro_rules! group {
         pub mod $module {
             use super::*;
 
-            /// The standard generator.
-            pub fn generator() -> $Point {
+            /// The standard generator, with `Z = 1`.
+            pub fn generator() -> &'static $Point {
                 // SAFETY: blst returns a pointer to a constant.
-                unsafe { *blst::$generator() }
+                unsafe { &*blst::$generator() }
             }
 
             /// `a + b`, complete.
@@ -414,7 +432,7 @@ pub mod gt {
     }
 
     /// 48 big-endian bytes of a coordinate.
-    pub fn coordinate(fp: &blst::blst_fp) -> [u8; 48] {
+    pub fn coordinate(fp: &blst_fp) -> [u8; 48] {
         let mut out = [0; 48];
         // SAFETY: `out` is valid for 48 writes.
         unsafe { blst::blst_bendian_from_fp(out.as_mut_ptr(), fp) };

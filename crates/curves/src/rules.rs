@@ -1,7 +1,7 @@
 //! The defences of the protocol, as switches that only the simulator has.
 //!
 //! A product build has no switches: without the feature `danger_rules`, [`on`] is the constant `true` and the compiler
-//! removes the question. With the feature, a run can [`remove`] one rule and show that its absence is found.
+//! removes the question. With the feature, a run can `remove` one rule and show that its absence is found.
 
 /// One defence of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

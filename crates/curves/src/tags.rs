@@ -89,6 +89,8 @@ tags! {
     BOARD_ORIGIN = "QUORUMKEEP_BOARD_ORIGIN_V1";
     /// A block of the orderer.
     BOARD_BLOCK = "QUORUMKEEP_BOARD_BLOCK_V1";
+    /// The newest height and hash of the board, signed by the orderer.
+    BOARD_HEAD = "QUORUMKEEP_BOARD_HEAD_V1";
     /// An Announce record.
     DKG_ANNOUNCE = "QUORUMKEEP_DKG_ANNOUNCE_V1";
     /// Proof of `e` in an Announce.
@@ -129,6 +131,10 @@ tags! {
     IBE_READINESS = "QUORUMKEEP_IBE_READINESS_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The partial signature of a node, in its signed answer.
     NODE_PARTIAL = "QUORUMKEEP_NODE_PARTIAL_V1";
+    /// What the owner of an application signs to get a partial signature.
+    NODE_OWNER_REQUEST = "QUORUMKEEP_NODE_OWNER_REQUEST_V1";
+    /// What a node signs under a version that it publishes.
+    NODE_OUTPUT = "QUORUMKEEP_NODE_OUTPUT_V1";
     /// A block of the orderer.
     NODE_BLOCK = "QUORUMKEEP_NODE_BLOCK_V1";
     /// The binding of a TLS certificate to an operator.

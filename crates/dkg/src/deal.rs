@@ -298,7 +298,7 @@ impl VerifiedDeal {
     /// [`Opening`]: the dealing is wrong; complain with it.
     pub fn open(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Result<SecretScalar, Opening> {
         let opening = self.r.mul_secret(receive);
-        self.dealing(info, player, &opening).ok_or(Opening(opening))
+        self.dealing(info, player, &opening).ok_or(Opening(opening.to_bytes()))
     }
 
     /// The dealing of `player` under the opening `S = e*R`, if it is a scalar that fits the commitment.
@@ -312,8 +312,8 @@ impl VerifiedDeal {
     }
 }
 
-/// `S = e*R`: shows that a dealing is wrong, and reveals that dealing to everybody.
-pub struct Opening(pub G1);
+/// `S = e*R`, compressed: shows that a dealing is wrong, and reveals that dealing to everybody.
+pub struct Opening(pub [u8; 48]);
 
 /// XORs a dealing with `H(enc(tag, S, info_digest, dealer, player, 0))`. `S` is never used unhashed.
 #[must_use]

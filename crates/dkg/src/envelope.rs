@@ -38,7 +38,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_u8(value: u8) -> Result<Self, Decode> {
+    /// The kind of this number.
+    ///
+    /// # Errors
+    /// [`Decode::Value`] for a number without a kind.
+    pub fn from_u8(value: u8) -> Result<Self, Decode> {
         Ok(match value {
             1 => Self::Config,
             2 => Self::Genesis,

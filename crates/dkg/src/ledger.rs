@@ -166,6 +166,12 @@ impl Ledger {
         self.operators.get(address)
     }
 
+    /// The BN254 keys of everyone who is or was an operator.
+    #[must_use]
+    pub fn operator_keys(&self) -> Vec<(Address, quorumkeep_curves::bn254::PublicKey)> {
+        self.operators.iter().map(|(address, key)| (*address, key.clone())).collect()
+    }
+
     /// The Ed25519 key that signs the next block.
     #[must_use]
     pub fn orderer(&self) -> &[u8; 32] {

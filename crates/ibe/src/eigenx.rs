@@ -101,11 +101,7 @@ pub(crate) fn encrypt_with(
 ///
 /// # Errors
 /// [`DecryptFailed`], for every reason: magic, length, point, identity or tag.
-pub fn decrypt(
-    app_key: &AppKey,
-    app_id: &AppId,
-    ciphertext: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, DecryptFailed> {
+pub fn decrypt(app_key: &AppKey, app_id: &AppId, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptFailed> {
     let (magic, rest) = ciphertext.split_first_chunk().ok_or(DecryptFailed)?;
     let (c1, rest) = rest.split_first_chunk::<96>().ok_or(DecryptFailed)?;
     let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DecryptFailed)?;

@@ -128,11 +128,7 @@ impl Encryptor {
     ///
     /// # Errors
     /// [`EncryptError`].
-    pub fn encrypt(
-        &self,
-        msg: &[u8; MESSAGE_LEN],
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Kem, EncryptError> {
+    pub fn encrypt(&self, msg: &[u8; MESSAGE_LEN], rng: &mut dyn CryptoRngCore) -> Result<Kem, EncryptError> {
         seal(&self.suite, msg, rng, |r| self.g.pow_secret(r))
     }
 }

@@ -109,7 +109,5 @@ pub fn sign_partial(share: &SecretScalar, q: &G1) -> PartialSignature {
 #[must_use]
 pub fn verify_partial(public_share: &G2, q: &G1, partial: &PartialSignature) -> bool {
     // With `Q` or `Y_j` the identity the equation would accept the identity as a partial of anything.
-    !q.is_identity()
-        && !public_share.is_identity()
-        && pairing_eq(partial.point(), &G2::generator(), q, public_share)
+    !q.is_identity() && !public_share.is_identity() && pairing_eq(partial.point(), &G2::generator(), q, public_share)
 }

@@ -38,6 +38,5 @@ impl Suite {
     ///
     /// # Source
     /// `drand/kyber` `encrypt/ibe/ibe.go`: `H2Tag`, `H3Tag`, `H4Tag`.
-    pub const DRAND_QUICKNET: Suite =
-        Suite { g1_dst: BLS_SIGNATURE_DST, h2: b"IBE-H2", h3: b"IBE-H3", h4: b"IBE-H4" };
+    pub const DRAND_QUICKNET: Suite = Suite { g1_dst: BLS_SIGNATURE_DST, h2: b"IBE-H2", h3: b"IBE-H3", h4: b"IBE-H4" };
 }

@@ -64,10 +64,8 @@ pub(crate) fn app(name: &str, epoch: u64) -> AppIdentity {
 
 /// A vector file; `None`, with the reason printed, when it is absent and not required.
 pub(crate) fn vectors(path: &str) -> Option<serde_json::Value> {
-    let root = std::env::var_os("QUORUMKEEP_VECTORS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors")),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("QUORUMKEEP_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors")), PathBuf::from);
     match std::fs::read(root.join(path)) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Err(error) => {

@@ -9,6 +9,14 @@
 
 /// Every point there is.
 pub const LIST: &[&str] = &[
+    "board.commit.before",
+    "board.commit.after",
+    "node.commit.before",
+    "node.commit.after",
+    "node.post.before",
+    "node.post.after",
+    "node.send.before",
+    "node.send.after",
     "store.commit.before",
     "store.commit.after",
     "store.rotate.salt_written",

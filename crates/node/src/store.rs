@@ -74,6 +74,8 @@ pub struct Suspension {
     pub halted: bool,
     /// See `halted`.
     pub until_round_after: u64,
+    /// Partial signatures are still given: what is wrong is the board, not the shares.
+    pub serves: bool,
 }
 
 /// Everything that one handled event changes. Applied in one transaction, or not at all.
@@ -87,8 +89,10 @@ pub struct Batch {
     pub records: Vec<OwnRecord>,
     /// Secrets of rounds to keep. An existing (key, round) is never replaced: that is an error.
     pub round_secrets: Vec<RoundSecret>,
-    /// Rounds up to and including this one whose secrets and own records are deleted.
-    pub forget_rounds: Vec<(KeyId, u64)>,
+    /// For each key: delete the secrets of all rounds up to and including this one, and change the key-encryption key.
+    pub forget_secrets: Vec<(KeyId, u64)>,
+    /// For each key: delete the own records of all rounds before this one.
+    pub forget_records: Vec<(KeyId, u64)>,
     /// Shares to keep. An existing (key, version) is never replaced: that is an error.
     pub shares: Vec<ShareRow>,
     /// For each key: delete every share whose version is not in the list, and change the key-encryption key.
@@ -114,7 +118,8 @@ impl Batch {
             && self.snapshot.is_none()
             && self.records.is_empty()
             && self.round_secrets.is_empty()
-            && self.forget_rounds.is_empty()
+            && self.forget_secrets.is_empty()
+            && self.forget_records.is_empty()
             && self.shares.is_empty()
             && self.keep_shares.is_empty()
             && self.outputs.is_empty()

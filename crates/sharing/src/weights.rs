@@ -114,17 +114,23 @@ impl Primes {
         }
     }
 
-    /// `prod primes_k^exponents_k`, or `None` if it might not be below `2^250`.
+    /// `prod primes_k^exponents_k`, or `None` if it might not be below `2^254`.
     fn product(&self, exponents: impl Iterator<Item = i32>) -> Option<Scalar> {
-        let mut bits = 0.0;
         let mut out = Scalar::one();
+        let mut bits = 0;
+        // Machine words are filled first: a weight has few of them and many prime factors.
+        let mut word = 1_u64;
         for (prime, exponent) in self.primes.iter().zip(exponents) {
-            let exponent = u32::try_from(exponent).ok()?;
-            bits += f64::from(exponent) * f64::from(*prime).log2();
-            if exponent > 0 {
-                out *= Scalar::from_u64(u64::from(*prime)).pow(u64::from(exponent));
+            for _ in 0..u32::try_from(exponent).ok()? {
+                let prime = u64::from(*prime);
+                word = word.checked_mul(prime).unwrap_or_else(|| {
+                    out *= Scalar::from_u64(word);
+                    bits += 64 - word.leading_zeros();
+                    prime
+                });
             }
         }
-        (bits < 250.0).then_some(out)
+        bits += 64 - word.leading_zeros();
+        (bits < 254).then(|| out * Scalar::from_u64(word))
     }
 }

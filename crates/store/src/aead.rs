@@ -25,7 +25,8 @@ pub fn encrypt(key: &[u8; 32], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, NoRa
     let mut body = Zeroizing::new(plain.to_vec());
     let cipher = Aes256GcmSiv::new(key.into());
     // The one error is a message of more than 2^36 bytes.
-    let tag = cipher.encrypt_in_place_detached(Nonce::from_slice(nonce.as_ref()), aad, &mut body).map_err(|_| NoRandom)?;
+    let tag =
+        cipher.encrypt_in_place_detached(Nonce::from_slice(nonce.as_ref()), aad, &mut body).map_err(|_| NoRandom)?;
     Ok([nonce.as_ref(), body.as_slice(), tag.as_slice()].concat())
 }
 

@@ -45,7 +45,9 @@ pub enum StoreError {
         expected: String,
     },
     /// The database belongs to another node of the network.
-    #[error("this database belongs to operator {found}, not to {expected}: check the data directory and the identity file")]
+    #[error(
+        "this database belongs to operator {found}, not to {expected}: check the data directory and the identity file"
+    )]
     ForeignNode {
         /// The operator of the database.
         found: String,
@@ -101,7 +103,7 @@ pub enum StoreError {
     Random,
     /// The key-encryption key's provider failed.
     #[error(transparent)]
-    Kek(#[from] KekError),
+    Kek(KekError),
     /// A file could not be read or written.
     #[error(transparent)]
     Files(FilesError),
@@ -123,6 +125,16 @@ impl StoreError {
 impl From<FilesError> for StoreError {
     fn from(error: FilesError) -> Self {
         if error.is_disk_full() { Self::DiskFull } else { Self::Files(error) }
+    }
+}
+
+impl From<KekError> for StoreError {
+    fn from(error: KekError) -> Self {
+        match error {
+            KekError::Files(error) => error.into(),
+            KekError::Random => Self::Random,
+            error => Self::Kek(error),
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub enum FilesError {
         max: u64,
     },
     /// Others may write to the directory.
-    #[error("others than its owner may write to the directory {0}: run `chmod 700 {0}`, or choose another directory", .0.display())]
+    #[error("others than its owner may write to the directory {}: give it the mode 0700, or choose another one", .0.display())]
     OpenDirectory(PathBuf),
     /// The operating system refused.
     #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]

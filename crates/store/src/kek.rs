@@ -29,7 +29,9 @@ pub enum KekError {
         place: String,
     },
     /// There are keys of an earlier database.
-    #[error("{place} is there without its database: put the database back, or move the file away if no share depends on it")]
+    #[error(
+        "{place} is there without its database: put the database back, or move the file away if no share depends on it"
+    )]
     Leftover {
         /// What was found.
         place: String,

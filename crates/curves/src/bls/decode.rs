@@ -76,3 +76,31 @@ pub fn check_all<G: Group>(points: &[OnCurve<G>]) -> Result<Vec<G>, NotInSubgrou
     let checked = points.iter().enumerate();
     checked.map(|(index, point)| point.check().map_err(|_| NotInSubgroup { index })).collect()
 }
+
+/// Flag bits of the ZCash format, in the first byte.
+const COMPRESSED_FLAG: u8 = 0x80;
+const INFINITY_FLAG: u8 = 0x40;
+const SIGN_FLAG: u8 = 0x20;
+
+/// Refuses the form and the flags that do not belong to it before blst sees them.
+pub(super) fn check_flags(bytes: &[u8], compressed: bool) -> Result<(), Decode> {
+    let first = bytes.first().ok_or(Decode::Truncated)?;
+    if (first & COMPRESSED_FLAG != 0) != compressed {
+        return Err(Decode::NotCanonical);
+    }
+    if first & INFINITY_FLAG != 0 {
+        return Err(Decode::Identity);
+    }
+    if !compressed && first & SIGN_FLAG != 0 {
+        return Err(Decode::NotCanonical);
+    }
+    Ok(())
+}
+
+pub(super) fn refused(error: blst::BLST_ERROR) -> Decode {
+    match error {
+        blst::BLST_ERROR::BLST_POINT_NOT_ON_CURVE => Decode::NotOnCurve,
+        blst::BLST_ERROR::BLST_PK_IS_INFINITY => Decode::Identity,
+        _ => Decode::NotCanonical,
+    }
+}

@@ -2,11 +2,15 @@
 
 use core::fmt::{Debug, Formatter};
 use core::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+use std::sync::OnceLock;
 
 use blst::{blst_p1, blst_p1_affine, blst_p2, blst_p2_affine};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
+use super::decode::{check_flags, refused};
+use super::field::{FromXy, wipe};
+use super::fixed::{Entry, Table};
 use super::{OnCurve, Scalar, SecretScalar};
 use crate::enc::Decode;
 use crate::ffi;
@@ -16,10 +20,12 @@ pub(crate) mod sealed {
 
     /// The affine form, and what only this crate may do with it.
     pub trait Inner: Sized {
-        type Affine: Copy + Debug + PartialEq;
+        type Affine: Copy + Debug + PartialEq + super::Entry;
 
         fn in_subgroup(affine: &Self::Affine) -> bool;
         fn from_affine(affine: &Self::Affine) -> Self;
+        fn all_to_affine(points: &[Self]) -> Vec<Self::Affine>;
+        fn add_affine(&self, affine: &Self::Affine) -> Self;
         fn affine_from_compressed(bytes: &[u8]) -> Result<Self::Affine, Decode>;
         fn affine_from_uncompressed(bytes: &[u8]) -> Result<Self::Affine, Decode>;
     }
@@ -78,34 +84,6 @@ pub(crate) fn write_hex(f: &mut Formatter<'_>, bytes: &[u8]) -> core::fmt::Resul
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// Flag bits of the ZCash format, in the first byte.
-const COMPRESSED_FLAG: u8 = 0x80;
-const INFINITY_FLAG: u8 = 0x40;
-const SIGN_FLAG: u8 = 0x20;
-
-/// Refuses the form and the flags that do not belong to it before blst sees them.
-fn check_flags(bytes: &[u8], compressed: bool) -> Result<(), Decode> {
-    let first = bytes.first().ok_or(Decode::Truncated)?;
-    if (first & COMPRESSED_FLAG != 0) != compressed {
-        return Err(Decode::NotCanonical);
-    }
-    if first & INFINITY_FLAG != 0 {
-        return Err(Decode::Identity);
-    }
-    if !compressed && first & SIGN_FLAG != 0 {
-        return Err(Decode::NotCanonical);
-    }
-    Ok(())
-}
-
-fn refused(error: blst::BLST_ERROR) -> Decode {
-    match error {
-        blst::BLST_ERROR::BLST_POINT_NOT_ON_CURVE => Decode::NotOnCurve,
-        blst::BLST_ERROR::BLST_PK_IS_INFINITY => Decode::Identity,
-        _ => Decode::NotCanonical,
-    }
-}
-
 macro_rules! group {
     ($(#[$doc:meta])* $G:ident, $Point:ty, $Affine:ty, $module:ident, $compressed:literal, $uncompressed:literal) => {
         $(#[$doc])*
@@ -116,7 +94,7 @@ macro_rules! group {
             /// The standard generator.
             #[must_use]
             pub fn generator() -> Self {
-                Self(ffi::$module::generator())
+                Self(*ffi::$module::generator())
             }
 
             /// The identity.
@@ -154,11 +132,17 @@ macro_rules! group {
             /// The time depends on the factor: public factors only.
             #[must_use]
             pub fn mul_small(&self, factor: u64) -> Self {
-                let mut out = Self::identity();
-                for bit in (0..64 - factor.leading_zeros()).rev() {
+                let (plus, minus) = signed_digits(factor);
+                let minus_self = -*self;
+                let bits = 128 - plus.leading_zeros();
+                // The highest digit is +1: start from it instead of from the identity.
+                let mut out = if factor == 0 { Self::identity() } else { *self };
+                for bit in (0..bits.saturating_sub(1)).rev() {
                     out = out.double();
-                    if factor >> bit & 1 == 1 {
+                    if plus >> bit & 1 == 1 {
                         out += *self;
+                    } else if minus >> bit & 1 == 1 {
+                        out += minus_self;
                     }
                 }
                 out
@@ -298,6 +282,15 @@ macro_rules! group {
                 Self(ffi::$module::from_affine(affine))
             }
 
+            fn all_to_affine(points: &[Self]) -> Vec<$Affine> {
+                let points: Vec<$Point> = points.iter().map(|point| point.0).collect();
+                Self::affine(&points)
+            }
+
+            fn add_affine(&self, affine: &$Affine) -> Self {
+                Self(ffi::$module::add_affine(&self.0, affine))
+            }
+
             fn affine_from_compressed(bytes: &[u8]) -> Result<$Affine, Decode> {
                 let bytes: &[u8; $compressed] = bytes.try_into().map_err(|_| Decode::Truncated)?;
                 check_flags(bytes, true)?;
@@ -342,7 +335,8 @@ macro_rules! group {
                 self.mul_secret(secret)
             }
             fn mul_generator(secret: &SecretScalar) -> Self {
-                Self::generator().mul_secret(secret)
+                static TABLE: OnceLock<Table<$Affine>> = OnceLock::new();
+                TABLE.get_or_init(|| Table::new(Self::generator())).mul(secret)
             }
             fn mul_small(&self, factor: u64) -> Self {
                 self.mul_small(factor)
@@ -458,41 +452,10 @@ group!(
 /// From this many points on, additions that share their inversions are cheaper.
 const BATCH_SUM_MIN: usize = 16;
 
-trait FromXy<F> {
-    fn from_xy(x: F, y: F) -> Self;
-}
-
-impl FromXy<blst::blst_fp> for blst_p1_affine {
-    fn from_xy(x: blst::blst_fp, y: blst::blst_fp) -> Self {
-        Self { x, y }
-    }
-}
-
-impl FromXy<blst::blst_fp2> for blst_p2_affine {
-    fn from_xy(x: blst::blst_fp2, y: blst::blst_fp2) -> Self {
-        Self { x, y }
-    }
-}
-
-/// Field elements that can be wiped; blst gives them no `Zeroize`.
-pub(super) trait Wipe {
-    fn wipe(&mut self);
-}
-
-impl Wipe for blst::blst_fp {
-    fn wipe(&mut self) {
-        self.l.zeroize();
-    }
-}
-
-impl Wipe for blst::blst_fp2 {
-    fn wipe(&mut self) {
-        self.fp.iter_mut().for_each(Wipe::wipe);
-    }
-}
-
-fn wipe<F: Wipe>(coordinates: &mut [&mut F]) {
-    coordinates.iter_mut().for_each(|field| field.wipe());
+/// The non-adjacent form: positions of the digits +1 and -1 of `factor`, a third of all instead of half.
+const fn signed_digits(factor: u64) -> (u128, u128) {
+    let (single, triple) = (factor as u128, 3 * factor as u128);
+    ((triple & !single) >> 1, (single & !triple) >> 1)
 }
 
 /// Position of the highest set bit of a little-endian integer, plus one.

@@ -13,6 +13,8 @@
 //! Encodings: the ZCash format (flags in the top three bits). Hash-to-curve: RFC 9380, SSWU, SHA-256.
 
 mod decode;
+mod field;
+mod fixed;
 mod group;
 mod pairing;
 mod scalar;

@@ -2,11 +2,11 @@
 //!
 //! The final exponentiation has the exponent `3 (p^12 - 1) / r`, as in most libraries of this curve.
 
-use blst::{blst_fp6, blst_fp12, blst_p1_affine, blst_p2_affine};
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use blst::{blst_fp12, blst_p1_affine, blst_p2_affine};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::group::Wipe;
+use super::field::{Limbs, Wipe};
 use super::{G1, G2, SecretScalar};
 use crate::ffi::gt;
 
@@ -79,30 +79,23 @@ impl Gt {
     pub fn to_bytes(&self) -> [u8; 576] {
         self.to_drand_bytes()
     }
-
-    fn limbs(&self) -> impl Iterator<Item = &u64> {
-        let fp6: &[blst_fp6; 2] = &self.0.fp6;
-        let fp = fp6.iter().flat_map(|c| c.fp2.iter()).flat_map(|b| b.fp.iter());
-        fp.flat_map(|a| a.l.iter())
-    }
-
-    fn limbs_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        let fp6: &mut [blst_fp6; 2] = &mut self.0.fp6;
-        let fp2 = fp6.iter_mut().flat_map(|c| c.fp2.iter_mut());
-        fp2.flat_map(|b| b.fp.iter_mut()).flat_map(|a| a.l.iter_mut())
-    }
 }
 
 /// `table[index]`, reading every row.
 fn select(table: &[Gt; 16], index: u8) -> Gt {
-    let mut out = Gt::one();
+    // All zero; the default of blst's type is 1.
+    let mut out = blst_fp12 {
+        fp6: Default::default(),
+    };
     for (row, number) in table.iter().zip(0_u8..) {
-        let chosen = number.ct_eq(&index);
-        for (limb, from) in out.limbs_mut().zip(row.limbs()) {
-            limb.conditional_assign(from, chosen);
+        let mask = u64::from(number.ct_eq(&index).unwrap_u8()).wrapping_neg();
+        for (part, from) in out.fp6.iter_mut().zip(&row.0.fp6) {
+            for (part, from) in part.fp2.iter_mut().zip(&from.fp2) {
+                part.merge(from, mask);
+            }
         }
     }
-    out
+    Gt(out)
 }
 
 impl PartialEq for Gt {

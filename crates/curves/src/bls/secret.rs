@@ -154,13 +154,13 @@ impl SecretScalar {
     /// `self * G` with the generator of G1.
     #[must_use]
     pub fn mul_g1(&self) -> G1 {
-        G1::generator().mul_secret(self)
+        self.mul_generator()
     }
 
     /// `self * G` with the generator of G2.
     #[must_use]
     pub fn mul_g2(&self) -> G2 {
-        G2::generator().mul_secret(self)
+        self.mul_generator()
     }
 
     /// `self * G` with the generator of either group.

@@ -65,6 +65,12 @@ impl SecretKey {
         Ok(Self(secret))
     }
 
+    /// A second holder of the same key.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(self.0)
+    }
+
     /// 32 big-endian bytes, wiped when dropped. For encrypted storage only.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<[u8; 32]> {

@@ -116,11 +116,7 @@ impl Recipient {
     ///
     /// # Errors
     /// [`EncryptError`], which no checked recipient meets in practice.
-    pub fn wrap(
-        &self,
-        file_key: &[u8; MESSAGE_LEN],
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Wrapped, EncryptError> {
+    pub fn wrap(&self, file_key: &[u8; MESSAGE_LEN], rng: &mut dyn CryptoRngCore) -> Result<Wrapped, EncryptError> {
         let q = self.info.q(Format::Age);
         let kem = fo::encrypt(&Suite::QUORUMKEEP, &self.group_key, &q, file_key, rng)?;
         Ok(Wrapped { info: self.info.clone(), kem })
@@ -206,11 +202,7 @@ impl PreparedRecipient {
     ///
     /// # Errors
     /// As [`Recipient::wrap`].
-    pub fn wrap(
-        &self,
-        file_key: &[u8; MESSAGE_LEN],
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Wrapped, EncryptError> {
+    pub fn wrap(&self, file_key: &[u8; MESSAGE_LEN], rng: &mut dyn CryptoRngCore) -> Result<Wrapped, EncryptError> {
         let kem = self.encryptor.encrypt(file_key, rng)?;
         Ok(Wrapped { info: self.info.clone(), kem })
     }
@@ -222,9 +214,7 @@ impl age::Recipient for PreparedRecipient {
     }
 }
 
-fn stanzas(
-    wrapped: Result<Wrapped, EncryptError>,
-) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+fn stanzas(wrapped: Result<Wrapped, EncryptError>) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
     let wrapped = wrapped.map_err(|error| age::EncryptError::Io(io::Error::other(error)))?;
     Ok((vec![wrapped.to_stanza()], HashSet::new()))
 }

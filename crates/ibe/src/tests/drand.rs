@@ -64,11 +64,7 @@ mod file {
             }
             let kem = Kem::from_bytes(&stanza.body).unwrap();
             let opened = decrypt(&Suite::DRAND_QUICKNET, &self.0, &kem);
-            Some(
-                opened
-                    .map(|key| FileKey::new(Box::new(*key)))
-                    .map_err(|_| DecryptError::DecryptionFailed),
-            )
+            Some(opened.map(|key| FileKey::new(Box::new(*key))).map_err(|_| DecryptError::DecryptionFailed))
         }
     }
 

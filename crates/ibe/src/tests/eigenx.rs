@@ -75,17 +75,9 @@ fn the_vectors_hold() {
 fn one_flipped_byte_in_a_vector_is_noticed() {
     let Some(file) = vectors("eigenx/ibe_threshold.json") else { return };
     let case = &file["vectors"][0];
-    for name in [
-        "aad",
-        "aes256_key",
-        "app_private_key_g1",
-        "ciphertext",
-        "gt_bytes_576",
-        "mpk_g2",
-        "nonce",
-        "q_id_g1",
-        "r_be",
-    ] {
+    for name in
+        ["aad", "aes256_key", "app_private_key_g1", "ciphertext", "gt_bytes_576", "mpk_g2", "nonce", "q_id_g1", "r_be"]
+    {
         let mut changed = case.clone();
         flip(&mut changed[name]);
         assert!(check(&changed).is_none(), "{name}");
@@ -147,9 +139,8 @@ fn recovery_refuses_too_few_and_repeated_points() {
     let (nodes, app_id, _) = setup();
     let q = hash_eigenx(&app_id);
     let at = |j: u16| (Scalar::from_u64(u64::from(j)), nodes.partial(j, &q).1);
-    let run = |partials: &[(Scalar, PartialSignature)]| {
-        recover(nodes.threshold, &app_id, &nodes.group_key, partials).is_ok()
-    };
+    let run =
+        |partials: &[(Scalar, PartialSignature)]| recover(nodes.threshold, &app_id, &nodes.group_key, partials).is_ok();
     assert!(run(&[at(1), at(3)]));
     assert!(!run(&[at(1)]));
     assert!(!run(&[at(1), at(1)]));

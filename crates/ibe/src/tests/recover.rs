@@ -21,8 +21,7 @@ fn every_subset_of_the_threshold_gives_the_same_key() {
     let expected = nodes.app_key(&q);
     for mask in 0u16..32 {
         let chosen: Vec<u16> = (1..=5).filter(|j| mask >> (j - 1) & 1 == 1).collect();
-        let result =
-            recover(nodes.threshold, &q, &nodes.group_key, &nodes.public_shares, &nodes.partials(&chosen, &q));
+        let result = recover(nodes.threshold, &q, &nodes.group_key, &nodes.public_shares, &nodes.partials(&chosen, &q));
         if chosen.len() < 3 {
             assert_eq!(result.err(), Some(RecoverError::TooFew { have: chosen.len(), need: 3 }));
         } else {
@@ -57,8 +56,7 @@ fn one_bad_partial_is_named_and_the_key_comes_out() {
     for bad in 1..=5u16 {
         let mut partials = nodes.partials(&[5, 4, 3, 2, 1], &q);
         partials[usize::from(5 - bad)] = nodes.partial(bad, &other_q);
-        let recovered =
-            recover_named(nodes.threshold, &q, &nodes.group_key, &nodes.public_shares, &partials).unwrap();
+        let recovered = recover_named(nodes.threshold, &q, &nodes.group_key, &nodes.public_shares, &partials).unwrap();
         assert!(recovered.key.verify(&q, &nodes.group_key));
         // The three lowest indices are tried first; a bad surplus partial is never looked at.
         let expected = if bad <= 3 { vec![index(bad)] } else { vec![] };
@@ -87,8 +85,7 @@ fn partials_of_another_version_are_never_combined() {
     assert_eq!(result.err(), Some(RecoverError::Bad { culprits: vec![index(1)] }));
 
     // A consistent set of another key: everything verifies and still the result is refused.
-    let result =
-        recover(old.threshold, &q, &new.group_key, &old.public_shares, &old.partials(&[1, 2], &q));
+    let result = recover(old.threshold, &q, &new.group_key, &old.public_shares, &old.partials(&[1, 2], &q));
     assert_eq!(result.err(), Some(RecoverError::GroupKey));
 }
 

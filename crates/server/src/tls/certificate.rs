@@ -60,7 +60,7 @@ impl Identity {
     #[must_use]
     pub fn address(&self) -> Address {
         match self {
-            Self::Operator { key, .. } => Address::of(&key.public_key()),
+            Self::Operator { key, .. } => Address::of(&key.public()),
             Self::Orderer { .. } => Address::ZERO,
         }
     }

@@ -33,7 +33,7 @@ macro_rules! assert_lacks {
 assert_lacks!(SecretScalar: Clone, Copy, core::fmt::Debug, core::fmt::Display, PartialEq, core::hash::Hash);
 assert_lacks!(crate::bn254::SecretKey: Clone, Copy, core::fmt::Debug, core::fmt::Display, PartialEq);
 assert_lacks!(Gt: core::fmt::Debug, core::fmt::Display);
-assert_lacks!(OnCurve<G1>: Into<G1>, core::ops::Add);
+assert_lacks!(OnCurve<G1>: Into<G1>);
 
 #[test]
 fn scalar_arithmetic() {
@@ -89,6 +89,15 @@ fn extreme_secrets_times_the_generator() {
         assert_eq!(secret.mul_g2(), G2::generator().mul(&scalar));
     }
     assert!(SecretScalar::zero().mul_g2().is_identity());
+    // Every digit, alone at every position: k * 32^i for k up to 32.
+    for position in [0, 1, 7, 8, 25, 49, 50] {
+        for k in 0..=32 {
+            let scalar = Scalar::from_u64(k) * Scalar::from_u64(32).pow(position);
+            let secret = SecretScalar::from_public(&scalar);
+            assert_eq!(secret.mul_g1(), G1::generator().mul(&scalar));
+            assert_eq!(secret.mul_g2(), G2::generator().mul(&scalar));
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,219 @@
+//! What the node owes to the board at its present height, derived from the ledger each time.
+//!
+//! A duty is done when the node's record stands on the board. Until then it is posted, byte for byte the same, every few
+//! blocks. A record is durable before it is posted for the first time.
+
+use quorumkeep_curves::rules;
+use quorumkeep_dkg::announce::Announce;
+use quorumkeep_dkg::complain::Complain;
+use quorumkeep_dkg::deal::{self, VerifiedDeal};
+use quorumkeep_dkg::envelope::{Envelope, Header, Kind, record_id};
+use quorumkeep_dkg::ids::{Address, Digest, KeyId};
+use quorumkeep_dkg::info::RoundKind;
+use quorumkeep_dkg::round::{Phase, Round};
+use quorumkeep_dkg::secret::RoundSecrets;
+use rand_core::CryptoRngCore;
+
+use crate::effects::{Effects, Level};
+use crate::node::Node;
+use crate::store::{OwnRecord, RoundSecret};
+
+/// Blocks after which a record that is not on the board is posted again.
+const REPOST_BLOCKS: u64 = 3;
+
+impl Node {
+    pub(crate) fn do_duties(&mut self, rng: &mut dyn CryptoRngCore, fx: &mut Effects) {
+        let next = self.head().height + 1;
+        let running = self.ledger.keys().iter();
+        let due: Vec<(KeyId, Phase)> = running
+            .filter_map(|(key, state)| Some((*key, state.round.as_ref()?.phase_at(next)?)))
+            .collect();
+        for (key, phase) in due {
+            match phase {
+                Phase::Announce => self.announce(&key, rng, fx),
+                Phase::Deal => self.deal(&key, rng, fx),
+                Phase::Complain => self.complain(&key, fx),
+                Phase::Confirm => self.confirm(&key, fx),
+            }
+        }
+    }
+
+    fn round(&self, key: &KeyId) -> Option<&Round> {
+        self.ledger.keys().get(key)?.round.as_ref()
+    }
+
+    fn announce(&mut self, key: &KeyId, rng: &mut dyn CryptoRngCore, fx: &mut Effects) {
+        let Some(round) = self.round(key) else { return };
+        let (number, me) = (round.trigger().round(), *self.operator.address());
+        if let Some(own) = self.journal.get(&(*key, number, Kind::Announce, Digest::ZERO)) {
+            let bytes = own.bytes.clone();
+            let id = record_id(&bytes);
+            let on_board = round.announces_of(&me).any(|other| other == id);
+            return self.post_unless(on_board, bytes, fx);
+        }
+        if !self.may_announce(key, number, fx) {
+            return;
+        }
+        let secrets = RoundSecrets::generate(rng);
+        let Some(announce) = self.make_announce(key, &secrets, rng) else { return };
+        let Some(digest) = self.round(key).map(Round::trigger_digest) else { return };
+        let bytes = self.envelope(*key, number, digest, Kind::Announce, announce.encode()).encode();
+        fx.batch.round_secrets.push(RoundSecret { key: *key, round: number, bytes: secrets.to_bytes() });
+        self.secrets.insert((*key, number), secrets);
+        self.keep_record(*key, number, Kind::Announce, Digest::ZERO, bytes.clone(), fx);
+        self.post_unless(false, bytes, fx);
+    }
+
+    /// A node that has a group key pinned never takes part in generating that key again: an empty or wrong board would
+    /// silently replace the master key.
+    fn may_announce(&mut self, key: &KeyId, number: u64, fx: &mut Effects) -> bool {
+        let Some(round) = self.round(key) else { return false };
+        let generates = round.trigger().kind == RoundKind::Genesis;
+        if generates && self.pins.contains_key(key) && rules::on(rules::Rule::PinnedKeyRefuses) {
+            let text = "this board wants to generate a key that this node already has: it is not the board of this network";
+            if self.sat_out != Some((*key, number)) {
+                self.sat_out = Some((*key, number));
+                fx.notice(Level::Alarm, text.to_owned());
+            }
+            return false;
+        }
+        true
+    }
+
+    fn make_announce(&self, key: &KeyId, secrets: &RoundSecrets, rng: &mut dyn CryptoRngCore) -> Option<Announce> {
+        let (state, round) = (self.ledger.keys().get(key)?, self.round(key)?);
+        let me = self.operator.address();
+        let receives = round.trigger().config.member(me).is_some();
+        let kept = state.versions.kept();
+        let held: Vec<_> = kept
+            .iter()
+            .filter(|output| output.share_of(me).is_some())
+            .filter_map(|output| Some((output.as_ref(), &self.shares.get(&(*key, output.id()))?.share)))
+            .collect();
+        if !receives && held.is_empty() {
+            return None;
+        }
+        Some(Announce::build(round.trigger(), me, secrets, &held, (receives, self.head()), rng))
+    }
+
+    fn deal(&mut self, key: &KeyId, rng: &mut dyn CryptoRngCore, fx: &mut Effects) {
+        let Some(transcript) = self.transcript(key) else { return };
+        let (info, me) = (transcript.info().clone(), *self.operator.address());
+        let number = info.trigger.round();
+        if info.dealer(&me).is_none() {
+            return;
+        }
+        let on_board = transcript.deals().get(&me).map(|counted| counted.id);
+        if let Some(own) = self.journal.get(&(*key, number, Kind::Deal, Digest::ZERO)) {
+            let bytes = own.bytes.clone();
+            return self.post_unless(on_board.is_some(), bytes, fx);
+        }
+        if on_board.is_some() {
+            return;
+        }
+        let Some(secrets) = self.secrets.get(&(*key, number)) else { return };
+        let constant = match &info.source {
+            Some(source) => match self.shares.get(&(*key, source.id())) {
+                Some(kept) => Some(&kept.share),
+                None => return,
+            },
+            None => None,
+        };
+        let Some(deal) = deal::build(&info, &me, secrets, constant, self.operator.key(), rng) else { return };
+        let bytes = deal.encode();
+        self.keep_record(*key, number, Kind::Deal, Digest::ZERO, bytes.clone(), fx);
+        // The same deal goes to the players early; the board's is the one that counts.
+        fx.sends.extend(info.players.iter().filter(|p| p.address != me).map(|p| (p.address, bytes.clone())));
+        self.post_unless(false, bytes, fx);
+    }
+
+    fn complain(&mut self, key: &KeyId, fx: &mut Effects) {
+        for (dealer, core, opening) in self.wrong_dealings(key) {
+            let Some(transcript) = self.transcript(key) else { return };
+            let (digest, number) = (transcript.info().digest(), transcript.info().trigger.round());
+            let (me, subject) = (*self.operator.address(), Complain::subject(&dealer, &core));
+            let on_board = transcript.has_complaint(&me, &subject);
+            let bytes = match self.journal.get(&(*key, number, Kind::Complain, subject)) {
+                Some(own) => own.bytes.clone(),
+                None => {
+                    let body = Complain::encode(&dealer, &core, &opening);
+                    let bytes = self.envelope(*key, number, digest, Kind::Complain, body).encode();
+                    self.keep_record(*key, number, Kind::Complain, subject, bytes.clone(), fx);
+                    bytes
+                }
+            };
+            self.post_unless(on_board, bytes, fx);
+        }
+    }
+
+    /// Deals on the board, valid otherwise, whose dealing for this node is wrong, with the openings that show it.
+    fn wrong_dealings(&self, key: &KeyId) -> Vec<(Address, Digest, [u8; 48])> {
+        let Some(transcript) = self.transcript(key) else { return Vec::new() };
+        let (info, me) = (transcript.info(), self.operator.address());
+        let Some(secrets) = self.secrets.get(&(*key, info.trigger.round())) else { return Vec::new() };
+        if !self.is_own_receive_key(info, secrets.receive()) {
+            return Vec::new();
+        }
+        let deals = transcript.deals().values().filter_map(|counted| counted.deal.as_ref().ok());
+        let wrong = |deal: &std::sync::Arc<VerifiedDeal>| {
+            // Asked again with every block of the window, opened once.
+            let subject = Complain::subject(me, &deal.core);
+            if self.memory.holds(deal.core, subject, || deal.open(info, me, secrets.receive()).is_ok()) {
+                return None;
+            }
+            let opening = deal.open(info, me, secrets.receive()).err()?.0;
+            Some((deal.dealer, deal.core, opening))
+        };
+        deals.filter_map(wrong).collect()
+    }
+
+    fn confirm(&mut self, key: &KeyId, fx: &mut Effects) {
+        let Some(transcript) = self.transcript(key) else { return };
+        let number = transcript.info().trigger.round();
+        let on_board = transcript.has_confirm(self.operator.address());
+        if let Some(own) = self.journal.get(&(*key, number, Kind::Confirm, Digest::ZERO)) {
+            let bytes = own.bytes.clone();
+            self.post_unless(on_board, bytes, fx);
+        }
+    }
+
+    pub(crate) fn envelope(&self, key: KeyId, round: u64, digest: Digest, kind: Kind, body: Vec<u8>) -> Envelope {
+        let header = Header {
+            network: *self.ledger.network(),
+            key,
+            round,
+            digest,
+            kind,
+            sender: *self.operator.address(),
+            recipient: Address::ZERO,
+        };
+        let hash = Digest(quorumkeep_curves::hash::keccak256(&body));
+        Envelope::signed(header, body, &hash, self.operator.key())
+    }
+
+    pub(crate) fn keep_record(
+        &mut self,
+        key: KeyId,
+        round: u64,
+        kind: Kind,
+        subject: Digest,
+        bytes: Vec<u8>,
+        fx: &mut Effects,
+    ) {
+        let record = OwnRecord { key, round, kind, subject, bytes };
+        fx.batch.records.push(record.clone());
+        self.journal.insert((key, round, kind, subject), record);
+    }
+
+    fn post_unless(&mut self, on_board: bool, bytes: Vec<u8>, fx: &mut Effects) {
+        let (id, height) = (record_id(&bytes), self.head().height);
+        if on_board {
+            self.posted.remove(&id);
+            return;
+        }
+        if self.posted.get(&id).is_none_or(|last| height >= last + REPOST_BLOCKS) {
+            self.posted.insert(id, height);
+            fx.posts.push(bytes);
+        }
+    }
+}
