@@ -1,2 +1,88 @@
-//! Entry point.
-fn main() {}
+//! Quorumkeep: keys that no single machine holds. The command line, and `age-plugin-quorumkeep`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
+
+mod cli;
+mod commands;
+mod demo;
+mod draft;
+mod failure;
+mod net;
+mod operator_file;
+mod output;
+mod plugin;
+mod progress;
+mod report;
+mod secrets;
+mod source;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Cli;
+use crate::failure::{Code, Failure};
+use crate::report::{print_failure, print_line};
+
+fn main() -> ExitCode {
+    quorumkeep_server::tls::install_provider();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(machine) = plugin::state_machine(&arguments) {
+        logs(None);
+        return match plugin::run(&machine) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&Failure::usage(error), false),
+        };
+    }
+    // Asked before the arguments are understood, so that a wrong command line is answered in the wanted form, too.
+    let as_json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error, as_json),
+    };
+    logs(cli.log.as_deref());
+    match commands::run(cli.command, cli.json) {
+        Ok(report) => {
+            report.print(cli.json);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => fail(&failure, cli.json),
+    }
+}
+
+/// Help and version are answers; the rest is a wrong command line.
+fn misunderstood(error: &clap::Error, as_json: bool) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print_line(error.to_string().trim_end());
+            ExitCode::SUCCESS
+        }
+        _ if as_json => {
+            let text = error.to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim();
+            fail(&Failure::usage(message.split("\n\nUsage:").next().unwrap_or(message)), true)
+        }
+        _ => {
+            let _ = error.print();
+            ExitCode::from(Code::Usage.exit())
+        }
+    }
+}
+
+fn fail(failure: &Failure, as_json: bool) -> ExitCode {
+    print_failure(failure, as_json);
+    ExitCode::from(failure.code.exit())
+}
+
+/// Logs go to standard error. `--log` wins over `RUST_LOG`; without both, warnings of ours are shown.
+fn logs(filter: Option<&str>) {
+    let filter = match filter {
+        Some(filter) => EnvFilter::try_new(filter).ok(),
+        None => EnvFilter::try_from_default_env().ok(),
+    };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn"));
+    // An error means that a subscriber is set already, which only a test can do.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

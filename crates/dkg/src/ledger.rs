@@ -10,7 +10,7 @@ use ed25519_dalek::VerifyingKey;
 
 use crate::app::App;
 use crate::block::{Block, BlockRef};
-use crate::config::{Config, ConfigError, Genesis, check_governed};
+use crate::config::{Config, ConfigError, Genesis, check_governed, governed_header};
 use crate::envelope::{Envelope, Kind};
 use crate::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use crate::info::{RoundKind, Trigger};
@@ -227,6 +227,9 @@ impl Ledger {
     }
 
     fn record_config(&mut self, envelope: &Envelope, events: &mut Vec<Event>) -> Result<(), ConfigError> {
+        if envelope.header != governed_header(self.network, KeyId::ZERO, Kind::Config) {
+            return Err(ConfigError::Genesis("a Config record has no key, round, digest or recipient"));
+        }
         let config = Config::decode(&envelope.body)?;
         match self.config() {
             None => {
@@ -264,6 +267,9 @@ impl Ledger {
         let genesis = Genesis::decode(&envelope.body)?;
         genesis.check(config)?;
         let key = KeyId::derive(&self.network, &genesis.name);
+        if envelope.header != governed_header(self.network, key, Kind::Genesis) {
+            return Err(ConfigError::Genesis("a Genesis record names its key, and no round, digest or recipient"));
+        }
         if self.keys.contains_key(&key) {
             return Err(ConfigError::Genesis("a key is generated once"));
         }
@@ -352,16 +358,20 @@ fn block_context(block: &Block) -> [u8; 32] {
 
 impl KeyState {
     fn close_announce(&mut self, key: &KeyId, memory: &Memory, events: &mut Vec<Event>) {
-        let Some(round) = &mut self.round else { return };
+        let Some(round) = &self.round else { return };
         let players_min = match round.trigger().kind {
             RoundKind::Genesis => usize::from(self.genesis.players_min),
             RoundKind::Reshare => 0,
         };
-        let provers = round.close_announce(&self.versions, players_min, memory);
-        // A later Announce phase settles the newest active version, too.
-        let Some(active) = self.versions.active.clone() else { return };
-        if provers >= active.settle_count() {
+        // A later Announce phase settles the newest active version, too. It does so before the source is chosen: an older
+        // version that is deleted by it cannot be dealt from any more.
+        if let Some(active) = self.versions.active.clone()
+            && round.provers(&active, &self.versions, memory) >= active.settle_count()
+        {
             self.settle(key, &active, events);
+        }
+        if let Some(round) = &mut self.round {
+            round.close_announce(&self.versions, players_min, memory);
         }
     }
 

@@ -203,24 +203,31 @@ impl Round {
         list.iter().find(proving).or_else(|| list.iter().find(rejoin))
     }
 
-    /// Ends the Announce window: players, dealers, source, `info_digest`. Returns how many operators proved their share
-    /// of the newest active version.
-    pub fn close_announce(&mut self, versions: &Versions, players_min: usize, memory: &Memory) -> usize {
-        let counting: Vec<(Address, Announced)> = self
-            .announces
-            .iter()
+    fn all_counting(&self, versions: &Versions, memory: &Memory) -> Vec<(Address, Announced)> {
+        let announces = self.announces.iter();
+        announces
             .filter_map(|(sender, list)| Some((*sender, self.counting(sender, list, versions, memory)?.clone())))
-            .collect();
+            .collect()
+    }
+
+    /// How many operators prove their share of `output` in this Announce window.
+    #[must_use]
+    pub fn provers(&self, output: &Output, versions: &Versions, memory: &Memory) -> usize {
+        let counting = self.all_counting(versions, memory);
+        counting.iter().filter(|(sender, announced)| self.proves(sender, announced, output, memory)).count()
+    }
+
+    /// Ends the Announce window: players, dealers, source, `info_digest`.
+    pub fn close_announce(&mut self, versions: &Versions, players_min: usize, memory: &Memory) {
+        let counting = self.all_counting(versions, memory);
         let holders = |output: &Output| -> Vec<Address> {
             let proves = |(sender, announced): &&(Address, Announced)| self.proves(sender, announced, output, memory);
             counting.iter().filter(proves).map(|(sender, _)| *sender).collect()
         };
-        let provers = versions.active.as_ref().map_or(0, |active| holders(active).len());
         match self.fix_info(&counting, versions, players_min, holders) {
             Ok(info) => self.transcript = Some(Transcript::new(Arc::new(info))),
             Err(failure) => self.failure = Some(failure),
         }
-        provers
     }
 
     fn fix_info(

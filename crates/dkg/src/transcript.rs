@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::rules;
 use quorumkeep_sharing::{Commitment, Index, lagrange};
 
@@ -246,9 +247,10 @@ impl Transcript {
         let Ok(confirm) = Confirm::decode(&record.envelope().body) else {
             return Verdict::Fault(FaultKind::Malformed);
         };
-        let context = Digest(output.id().0);
-        let valid =
-            memory.holds(record.id(), context, || confirm.is_valid(&self.info, &sender, output, &self.cut));
+        // What a Confirm is worth depends on the board's cut, too: two boards may give one version.
+        let context = Writer::raw().fixed(&output.id().0).u64(self.cut.height).fixed(&self.cut.hash.0).hash();
+        let check = || confirm.is_valid(&self.info, &sender, output, &self.cut);
+        let valid = memory.holds(record.id(), Digest(context), check);
         self.confirms.insert(sender, (confirm.version, valid));
         if valid { Verdict::Valid } else { Verdict::Fault(FaultKind::Confirm) }
     }

@@ -112,6 +112,9 @@ impl Node {
             return;
         }
         let Some(secrets) = self.secrets.get(&(*key, number)) else { return };
+        if info.player(&me).is_some() && !self.is_own_receive_key(&info, secrets.receive()) {
+            return self.sit_out(key, number, fx);
+        }
         let constant = match &info.source {
             Some(source) => match self.shares.get(&(*key, source.id())) {
                 Some(kept) => Some(&kept.share),
@@ -125,6 +128,15 @@ impl Node {
         // The same deal goes to the players early; the board's is the one that counts.
         fx.sends.extend(info.players.iter().filter(|p| p.address != me).map(|p| (p.address, bytes.clone())));
         self.post_unless(false, bytes, fx);
+    }
+
+    /// The Announce that counts has an `E` that this node does not hold: it takes no further part in this round.
+    fn sit_out(&mut self, key: &KeyId, number: u64, fx: &mut Effects) {
+        if self.sat_out != Some((*key, number)) {
+            self.sat_out = Some((*key, number));
+            let text = format!("round {number}: the board has a receive key of this node that this node does not hold");
+            fx.notice(Level::Alarm, text);
+        }
     }
 
     fn complain(&mut self, key: &KeyId, fx: &mut Effects) {

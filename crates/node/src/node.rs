@@ -79,6 +79,8 @@ pub struct Membership {
 /// A share that is kept.
 pub(crate) struct Kept {
     pub(crate) share: SecretScalar,
+    /// The boundary height of the version's round.
+    pub(crate) round: u64,
 }
 
 /// One node.
@@ -119,7 +121,7 @@ impl Node {
         let journal = loaded.records.into_iter();
         let journal = journal.map(|record| ((record.key, record.round, record.kind, record.subject), record)).collect();
         let shares = loaded.shares.into_iter();
-        let shares = shares.map(|row| ((row.key, row.version), Kept { share: row.share })).collect();
+        let shares = shares.map(|row| ((row.key, row.version), Kept { share: row.share, round: row.round })).collect();
         let serving = Arc::new(Serving {
             network: membership.network,
             operator: operator.clone(),
@@ -218,6 +220,15 @@ impl Node {
             Event::Peer(bytes) => self.on_peer(&bytes, fx),
             Event::Register(key, body) => fx.posts.push(self.envelope(key, 0, Digest::ZERO, Kind::App, body).encode()),
             Event::Carry(bytes) => fx.posts.push(bytes),
+        }
+        self.settle_deletions(fx);
+    }
+
+    /// A batch adds before it deletes: what it keeps of a key is what is left when the event has been handled.
+    fn settle_deletions(&self, fx: &mut Effects) {
+        fx.batch.keep_shares.dedup_by_key(|(key, _)| *key);
+        for (key, keep) in &mut fx.batch.keep_shares {
+            *keep = self.shares.keys().filter(|(own, _)| own == key).map(|(_, version)| *version).collect();
         }
     }
 

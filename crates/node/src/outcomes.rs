@@ -62,7 +62,7 @@ impl Node {
         let digest = self.info_digest(key).unwrap_or_default();
         let row = ShareRow { key: *key, version, round, index: share.0.get(), share: share.1.copy() };
         fx.batch.shares.push(row);
-        self.shares.insert((*key, version), Kept { share: share.1 });
+        self.shares.insert((*key, version), Kept { share: share.1, round });
         let envelope = self.envelope(*key, round, digest, Kind::Confirm, body);
         self.keep_record(*key, round, Kind::Confirm, Digest::ZERO, envelope.encode(), fx);
         self.forget_round(key, round, fx);
@@ -163,15 +163,22 @@ impl Node {
     }
 
     /// Deletes every share but those of the newest settled and the newest active version, and of the running candidate.
+    ///
+    /// A board that does not know the key which this node has pinned is not the board of its network, or not yet read to
+    /// the end: nothing is deleted on its word, and never a share of a round that it has not come to.
     fn prune(&mut self, key: &KeyId, fx: &mut Effects) {
         let Some(state) = self.ledger.keys().get(key) else { return };
+        if state.versions.active.is_none() && self.pins.contains_key(key) {
+            return;
+        }
         let mut keep: Vec<VersionId> = state.versions.kept().iter().map(|output| output.id()).collect();
         let candidate = state.round.as_ref().and_then(|round| round.transcript());
         keep.extend(candidate.and_then(|t| Some(t.outcome()?.as_ref().ok()?.id())));
-        let before = self.shares.len();
-        self.shares.retain(|(own, version), _| own != key || keep.contains(version));
+        let (before, height) = (self.shares.len(), self.head().height);
+        self.shares.retain(|(own, version), kept| own != key || keep.contains(version) || kept.round > height);
         if self.shares.len() < before {
-            fx.batch.keep_shares.push((*key, keep));
+            // The list itself is written when the whole batch is known.
+            fx.batch.keep_shares.push((*key, Vec::new()));
         }
     }
 }

@@ -10,6 +10,9 @@ pub mod problem;
 pub mod sealed;
 pub mod session;
 pub mod tls;
+
+#[cfg(test)]
+mod testkit;
 mod board_link;
 pub mod network;
 pub mod node_api;

@@ -18,6 +18,10 @@ use crate::seal::{Binding, Place, Sealer};
 /// How long to wait for a reader that is in the way of a checkpoint.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// How often, and after which pause, the lock is tried again.
+const LOCK_ATTEMPTS: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 /// The one row of the table `meta`.
 pub struct Meta {
     pub binding: Binding,
@@ -32,7 +36,7 @@ pub fn lock(path: &Path) -> Result<File, StoreError> {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(files::PRIVATE).open(&lock);
     let io = |source| StoreError::from(FilesError::Io { action: "lock", path: lock.clone(), source });
     let mut file = options.map_err(io)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { process: holder(&mut file), lock }),
         Err(TryLockError::Error(source)) => return Err(io(source)),
@@ -40,6 +44,18 @@ pub fn lock(path: &Path) -> Result<File, StoreError> {
     // For the message that another process prints; nothing depends on it.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// Waits a moment for the lock: a process that is just being started holds, until it runs its program, what the process
+/// that starts it held, and a process that was killed holds what it held until the system has cleared it away.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 fn holder(file: &mut File) -> Option<u32> {

@@ -84,9 +84,7 @@ impl Gt {
 /// `table[index]`, reading every row.
 fn select(table: &[Gt; 16], index: u8) -> Gt {
     // All zero; the default of blst's type is 1.
-    let mut out = blst_fp12 {
-        fp6: Default::default(),
-    };
+    let mut out = blst_fp12 { fp6: Default::default() };
     for (row, number) in table.iter().zip(0_u8..) {
         let mask = u64::from(number.ct_eq(&index).unwrap_u8()).wrapping_neg();
         for (part, from) in out.fp6.iter_mut().zip(&row.0.fp6) {

@@ -22,11 +22,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
+use super::DbError;
 use super::log::{ANSWER_BLOCKS_MAX, SignedHead};
 use super::orderer::{Posted, Refusal, Status};
 use super::roster::GovernedError;
 use super::service::Shared;
-use super::DbError;
 use crate::http::{Peer, QueryArgs, RawBody};
 use crate::problem::{Code, Problem};
 

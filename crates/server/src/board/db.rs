@@ -174,7 +174,8 @@ impl BoardDb {
             return Ok(None);
         }
         let sql = "SELECT hash, bytes FROM blocks WHERE height = ?1";
-        let row = self.connection.query_row(sql, [height], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?)));
+        let row =
+            self.connection.query_row(sql, [height], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?)));
         let (hash, bytes) = row.map_err(|source| self.fail(source))?;
         let block = Block::decode(&bytes).map_err(|_| damaged(height))?;
         let reference = block.reference(network);
@@ -219,8 +220,7 @@ impl BoardReader {
     ///
     /// [`DbError::Sqlite`].
     pub fn blocks(&self, from: u64, limit: usize, bytes_max: usize) -> Result<Vec<Vec<u8>>, DbError> {
-        self.read_blocks(from, limit, bytes_max)
-            .map_err(|source| DbError::Sqlite { path: self.path.clone(), source })
+        self.read_blocks(from, limit, bytes_max).map_err(|source| DbError::Sqlite { path: self.path.clone(), source })
     }
 
     fn read_blocks(&self, from: u64, limit: usize, bytes_max: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
@@ -267,12 +267,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", "ON")
 }
 
-fn create(
-    connection: &mut Connection,
-    path: &Path,
-    network: &NetworkId,
-    anchor: &[u8; 32],
-) -> Result<(), DbError> {
+fn create(connection: &mut Connection, path: &Path, network: &NetworkId, anchor: &[u8; 32]) -> Result<(), DbError> {
     let fail = |source| DbError::Sqlite { path: path.to_owned(), source };
     let tables = "SELECT count(*) FROM sqlite_schema";
     if connection.query_row(tables, [], |row| row.get::<_, i64>(0)).map_err(fail)? != 0 {
@@ -289,15 +284,9 @@ fn create(
     write(connection).map_err(fail)
 }
 
-fn check_meta(
-    connection: &Connection,
-    path: &Path,
-    network: &NetworkId,
-    anchor: &[u8; 32],
-) -> Result<(), DbError> {
-    let (path, number) = (path.to_owned(), |name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-    });
+fn check_meta(connection: &Connection, path: &Path, network: &NetworkId, anchor: &[u8; 32]) -> Result<(), DbError> {
+    let (path, number) =
+        (path.to_owned(), |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)));
     let fail = |source| DbError::Sqlite { path: path.clone(), source };
     if number("application_id").map_err(fail)? != APPLICATION {
         return Err(DbError::NotABoard { path });

@@ -71,8 +71,7 @@ impl BoardFile {
     pub fn load(folder: &Path) -> Result<Self, SettingsError> {
         let path = folder.join(FILE);
         let bytes = files::read_bounded(&path, BYTES_MAX)?;
-        let read: Self =
-            serde_json::from_slice(&bytes).map_err(|source| SettingsError::Malformed { path, source })?;
+        let read: Self = serde_json::from_slice(&bytes).map_err(|source| SettingsError::Malformed { path, source })?;
         read.check()?;
         Ok(read)
     }

@@ -71,7 +71,8 @@ pub fn load(folder: &Path, passphrase: Option<&Passphrase>) -> Result<SigningKey
     let mut bytes = files::read_private(&path, sealed::SEALED_BYTES_MAX)?;
     if sealed::is_sealed(&bytes) {
         let passphrase = passphrase.ok_or_else(|| KeyError::PassphraseNeeded { path: path.clone() })?;
-        bytes = sealed::open(&bytes, passphrase).map_err(|error| KeyError::Seal { path: path.clone(), source: Box::new(error) })?;
+        bytes = sealed::open(&bytes, passphrase)
+            .map_err(|error| KeyError::Seal { path: path.clone(), source: Box::new(error) })?;
     }
     parse(&bytes).ok_or(KeyError::Malformed { path })
 }

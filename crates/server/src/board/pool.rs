@@ -181,8 +181,7 @@ impl Choice {
         let length = next.bytes.len() + RECORD_OVERHEAD;
         let block_fits = self.records.len() < limits::BLOCK_RECORDS_MAX
             && self.bytes + length + BLOCK_OVERHEAD <= limits::BLOCK_BYTES_MAX;
-        let sender_fits =
-            lane.count < SENDER_BLOCK_RECORDS_MAX && lane.bytes + length <= SENDER_BLOCK_BYTES_MAX;
+        let sender_fits = lane.count < SENDER_BLOCK_RECORDS_MAX && lane.bytes + length <= SENDER_BLOCK_BYTES_MAX;
         if !(block_fits && sender_fits) {
             return false;
         }

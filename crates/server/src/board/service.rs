@@ -70,7 +70,9 @@ pub enum StartError {
         found: u64,
     },
     /// The key is another one than the network's orderer has.
-    #[error("orderer.key is not the key of this network's orderer; an empty board can be started by the first orderer only")]
+    #[error(
+        "orderer.key is not the key of this network's orderer; an empty board can be started by the first orderer only"
+    )]
     OtherKey,
 }
 
@@ -132,7 +134,8 @@ impl Shared {
     pub(super) fn is_ready(&self) -> bool {
         let head = self.log.head();
         let patience = self.interval * 5 + Duration::from_secs(2);
-        head.height > 0 && now_ms().saturating_sub(head.time_ms) < u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)
+        head.height > 0
+            && now_ms().saturating_sub(head.time_ms) < u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn tick(&self) -> Result<(), OrdererError> {

@@ -105,7 +105,8 @@ impl BoardClient {
     pub async fn governance(&self) -> Result<Vec<GovernedRecord>, Error> {
         let answer = self.client.get_within("/board/governance", BLOCKS_TIME, GOVERNANCE_BYTES_MAX).await?;
         let rows: Vec<GovernedJson> = self.client.parse(&answer)?;
-        let read = |row: GovernedJson| Some(GovernedRecord { height: row.height, record: hex::decode(row.record).ok()? });
+        let read =
+            |row: GovernedJson| Some(GovernedRecord { height: row.height, record: hex::decode(row.record).ok()? });
         let rows: Option<Vec<_>> = rows.into_iter().map(read).collect();
         rows.ok_or_else(|| self.client.malformed("the board sent malformed records"))
     }

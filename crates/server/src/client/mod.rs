@@ -246,8 +246,7 @@ impl Inner {
             .initial_stream_window_size(2 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
             .max_header_list_size(16 * 1024);
-        let (sender, connection) =
-            builder.handshake(TokioIo::new(tls)).await.map_err(|source| self.broken(source))?;
+        let (sender, connection) = builder.handshake(TokioIo::new(tls)).await.map_err(|source| self.broken(source))?;
         let socket = Arc::clone(&self.socket);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -77,14 +77,38 @@ mod tests {
     async fn only_temporary_errors_are_tried_again() {
         let backoff = Backoff { first: Duration::from_millis(1), max: Duration::from_millis(2), attempts: 4 };
         let mut count = 0;
-        let result: Result<(), bool> = retry(backoff, |error| *error, || { count += 1; async { Err(true) } }).await;
+        let result: Result<(), bool> = retry(
+            backoff,
+            |error| *error,
+            || {
+                count += 1;
+                async { Err(true) }
+            },
+        )
+        .await;
         assert_eq!((result, count), (Err(true), 4));
         let mut count = 0;
-        let result: Result<(), bool> = retry(backoff, |error| *error, || { count += 1; async { Err(false) } }).await;
+        let result: Result<(), bool> = retry(
+            backoff,
+            |error| *error,
+            || {
+                count += 1;
+                async { Err(false) }
+            },
+        )
+        .await;
         assert_eq!((result, count), (Err(false), 1));
         let mut count = 0;
-        let result: Result<u32, bool> =
-            retry(backoff, |error| *error, || { count += 1; let n = count; async move { if n < 3 { Err(true) } else { Ok(n) } } }).await;
+        let result: Result<u32, bool> = retry(
+            backoff,
+            |error| *error,
+            || {
+                count += 1;
+                let n = count;
+                async move { if n < 3 { Err(true) } else { Ok(n) } }
+            },
+        )
+        .await;
         assert_eq!(result, Ok(3));
     }
 }

@@ -83,8 +83,7 @@ impl Strikes {
     #[must_use]
     pub fn allows(&self, address: IpAddr) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.get(&Source::of(address))
-            .is_none_or(|(since, count)| since.elapsed() >= self.window || *count < self.max)
+        seen.get(&Source::of(address)).is_none_or(|(since, count)| since.elapsed() >= self.window || *count < self.max)
     }
 
     /// Counts one.

@@ -12,7 +12,6 @@
 //! | [`agreement`] | group key and version that `t` operators sign |
 //! | [`application`] | epoch, format and policy that `t` operators report |
 //! | [`partials`] | partial signatures of one version, to an application key |
-//! | [`wire`] | the JSON of the nodes |
 //! | [`error`] | what can go wrong, by what to do |
 //!
 //! # Security
@@ -27,7 +26,6 @@ pub mod error;
 pub mod governance;
 mod nodes;
 pub mod partials;
-pub mod wire;
 
 #[cfg(test)]
 mod tests;

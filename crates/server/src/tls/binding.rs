@@ -5,9 +5,9 @@ use quorumkeep_curves::tags;
 use quorumkeep_dkg::ids::{Address, NetworkId};
 
 /// The extension's object identifier, below `2.25` (where everybody may take a number).
-pub(super) const OID: &str = "2.25.1735290732.1";
+pub(super) const OID: &str = "2.25.173529073.1";
 /// [`OID`] as numbers.
-pub(super) const OID_ARCS: &[u64] = &[2, 25, 1_735_290_732, 1];
+pub(super) const OID_ARCS: &[u64] = &[2, 25, 173_529_073, 1];
 
 /// Who a certificate says it belongs to, and the signature that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

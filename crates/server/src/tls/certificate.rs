@@ -76,7 +76,7 @@ impl Identity {
     }
 
     /// A fresh TLS key with a certificate bound to this identity, valid from one hour before `now`.
-    fn issue(&self, now: SystemTime, lifetime: Duration) -> Result<CertifiedKey, TlsError> {
+    pub(super) fn issue(&self, now: SystemTime, lifetime: Duration) -> Result<CertifiedKey, TlsError> {
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let not_after = now.saturating_add(lifetime).as_secs();

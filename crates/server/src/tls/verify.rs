@@ -52,7 +52,9 @@ pub enum PinError {
         found: NetworkId,
     },
     /// Another operator, or an operator instead of the orderer.
-    #[error("it is {found}, but {expected} was expected; check the socket in the roster (the zero address is the orderer)")]
+    #[error(
+        "it is {found}, but {expected} was expected; check the socket in the roster (the zero address is the orderer)"
+    )]
     OtherIdentity {
         /// Who was expected; zero for the orderer.
         expected: Address,

@@ -78,6 +78,35 @@ fn a_changed_column_or_length_of_a_sealed_row_is_refused() {
 }
 
 #[test]
+fn every_part_of_the_binding_counts_by_itself() {
+    use crate::seal::{Place, Purpose, Sealer};
+    let home = Home::new();
+    let store = home.create();
+    fn sealer<'a>(store: &'a SqliteStore, binding: &'a Binding) -> Sealer<'a> {
+        Sealer { binding, kek: store.kek.as_ref(), generation: 1 }
+    }
+    let place = Place::share(KEY.0, version(1).0, 7, 3);
+    let sealed = sealer(&store, &BINDING).seal(&place, &[5; 32]).unwrap();
+    let places = [
+        Place { purpose: Purpose::RoundSecret, ..place },
+        Place { key: OTHER_KEY.0, ..place },
+        Place { version: version(2).0, ..place },
+        Place { round: 8, ..place },
+        Place { index: 4, ..place },
+    ];
+    for other in places {
+        assert!(sealer(&store, &BINDING).open::<32>(&other, &sealed).is_err(), "{other:?}");
+    }
+    for other in [Binding { network: [0; 32], ..BINDING }, Binding { address: [0; 20], ..BINDING }] {
+        assert!(sealer(&store, &other).open::<32>(&place, &sealed).is_err(), "{other:?}");
+    }
+    assert!(sealer(&store, &BINDING).open::<31>(&place, &sealed).is_err());
+    assert_eq!(*sealer(&store, &BINDING).open::<32>(&place, &sealed).unwrap(), [5; 32]);
+    let again = sealer(&store, &BINDING).seal(&place, &[5; 32]).unwrap();
+    assert!(again.wrapped != sealed.wrapped && again.value != sealed.value, "a new data key and nonce each time");
+}
+
+#[test]
 fn a_row_of_another_node_or_network_is_refused() {
     for foreign in [Binding { address: [9; 20], ..BINDING }, Binding { network: [9; 32], ..BINDING }] {
         // The same identity, the same salt, the same row: only the binding differs.

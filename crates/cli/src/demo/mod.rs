@@ -1,0 +1,141 @@
+//! `quorumkeep demo`: the main job, on this machine, with real processes, real TLS and real databases.
+
+mod stage;
+mod story;
+mod theft;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::commands::node::stop_signal;
+use crate::failure::{Code, Failure, Result};
+use crate::net::server_runtime;
+use crate::report::{Report, print_line};
+
+use stage::Stage;
+use story::Story;
+
+/// Arguments of `demo`.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Demo {
+    /// The file to encrypt and decrypt; one is made if none is given.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Leaves the network running and says where it is.
+    #[arg(long)]
+    keep: bool,
+}
+
+const HELP: &str = "\
+Seven operators (t = 5) make a key that none of them holds; a file is encrypted and opened; two nodes are killed; the key is
+handed on to another set of operators; a killed node comes back; databases copied before open nothing any more.";
+
+/// What was done, in order.
+pub struct Steps {
+    as_json: bool,
+    started: Instant,
+    done: Vec<(String, u128, String)>,
+}
+
+impl Steps {
+    fn new(as_json: bool) -> Self {
+        Self { as_json, started: Instant::now(), done: Vec::new() }
+    }
+
+    /// Does one step and says so.
+    pub fn step<T>(&mut self, name: &str, what: &str, work: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        let ms = started.elapsed().as_millis();
+        let (mark, outcome) = match &result {
+            Ok((_, outcome)) => ("ok", outcome.clone()),
+            Err(failure) => ("FAILED", failure.message.clone()),
+        };
+        if !self.as_json {
+            let seconds = ms as f64 / 1000.0;
+            print_line(&format!("{mark:>6} {seconds:6.2} s  {what}\n                 {outcome}"));
+        }
+        let shown = if result.is_ok() { "ok".to_owned() } else { outcome };
+        self.done.push((name.to_owned(), ms, shown));
+        result.map(|(value, _)| value)
+    }
+
+    fn json(&self) -> Vec<Value> {
+        self.done.iter().map(|(name, ms, outcome)| json!({ "name": name, "ms": ms, "outcome": outcome })).collect()
+    }
+
+    fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["step", "seconds", "outcome"]);
+        for (name, ms, outcome) in &self.done {
+            table.add_row([name.clone(), format!("{:.2}", *ms as f64 / 1000.0), outcome.clone()]);
+        }
+        let total = format!("{:.2}", self.started.elapsed().as_secs_f64());
+        table.add_row(["all".to_owned(), total, String::new()]);
+        table.to_string()
+    }
+}
+
+/// Runs it; Ctrl-C ends it and removes everything.
+pub fn run(demo: Demo, as_json: bool) -> Result<Report> {
+    let stage = Stage::new()?;
+    let (told, done) = tokio::sync::oneshot::channel();
+    let (actor, keep) = (stage.clone(), demo.keep);
+    std::thread::spawn(move || {
+        let _ = told.send(perform(&actor, demo, as_json));
+    });
+    let result = server_runtime()?.block_on(async {
+        tokio::select! {
+            result = done => result.unwrap_or_else(|_| Err(Failure::new(Code::Failed, "the demo ended unexpectedly"))),
+            () = stop_signal() => Err(Failure::new(Code::Failed, "interrupted; everything was stopped and removed")),
+        }
+    });
+    match (&result, keep) {
+        (Ok(_), true) => stage.keep(),
+        _ => stage.clear(),
+    }
+    result
+}
+
+fn perform(stage: &Stage, demo: Demo, as_json: bool) -> Result<Report> {
+    let mut steps = Steps::new(as_json);
+    let story = Story::tell(stage, &mut steps, demo.file.as_deref());
+    if let (Err(_), true) = (&story, as_json) {
+        print_line(&json!({ "steps": steps.json() }).to_string());
+    }
+    let story = story?;
+    let mut report = Report::text(format!("\n{}", steps.table())).field("steps", steps.json());
+    if demo.keep {
+        report = keep(report, stage, &story);
+    } else {
+        report = report.line("\nEverything was stopped and removed. Next: --keep leaves the network running, so that you can");
+        report = report.line("kill and swap nodes yourself; docs/quickstart.md does the same by hand on several hosts.");
+    }
+    Ok(report.field("ms", u64::try_from(steps.started.elapsed().as_millis()).unwrap_or(u64::MAX)))
+}
+
+fn keep(report: Report, stage: &Stage, story: &Story) -> Report {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["process", "pid", "address", "folder"]);
+    let mut processes = Vec::new();
+    for (name, pid) in stage.processes() {
+        let (address, folder) = (story.address_of(&name), stage.path(&name));
+        table.add_row([name.clone(), pid.to_string(), address.clone(), folder.display().to_string()]);
+        processes.push(json!({ "name": name, "pid": pid, "address": address, "folder": folder }));
+    }
+    let dir = stage.dir().display();
+    report
+        .line(format!("\nThe network keeps running:\n{table}"))
+        .line(format!("\nTry next (in {dir}):"))
+        .line("  quorumkeep status --network network.json --watch")
+        .line("  quorumkeep decrypt --network network.json --app demo --owner-key owner.key --in secret.age --out again")
+        .line(format!("  kill -9 PID; then: {}", story.restart_hint()))
+        .line(format!("  when done: pkill -f {dir}; rm -r {dir}"))
+        .field("dir", stage.dir())
+        .field("processes", processes)
+}

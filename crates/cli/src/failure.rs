@@ -1,0 +1,339 @@
+//! Failures as people and programs see them: a stable code, what is wrong, what to do, and an exit status.
+
+use std::fmt;
+
+use quorumkeep_dkg::config::ConfigError;
+use quorumkeep_server::board::keys::KeyError;
+use quorumkeep_server::client;
+use quorumkeep_server::files::FileError;
+use quorumkeep_server::network::{NetworkError, PinnedKeyDiffers};
+use quorumkeep_server::problem;
+use quorumkeep_server::sealed::SealError;
+use quorumkeep_server::session::SessionError;
+use quorumkeep_store::StoreError;
+use quorumkeep_store::files::FilesError;
+
+/// The result of a command.
+pub type Result<T> = core::result::Result<T, Failure>;
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $exit:literal, $meaning:literal, $help:literal;)*) => {
+        /// What went wrong. The texts are stable: scripts depend on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $meaning] $name,)* }
+
+        impl Code {
+            /// Every code.
+            #[cfg(test)]
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable text.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The exit status of the process.
+            pub const fn exit(self) -> u8 {
+                match self { $(Self::$name => $exit,)* }
+            }
+
+            /// One sentence for the documentation.
+            #[cfg(test)]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// What to do, where the failure does not say it better.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$name => $help,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Failed = "failed", 1, "Something failed for a reason of its own.", "The message says what failed; --log debug says more.";
+    Io = "io", 1, "The operating system refused a read or a write.", "Check the path, the permissions and the free space.";
+    AddressInUse = "address_in_use", 1, "Another process listens on that port.", "Choose another port with --listen, or stop the other process.";
+    Database = "database", 1, "A database cannot be used.", "Nothing was changed. Check the directory, the network and the operator; do not delete the file.";
+    NotActive = "not_active", 1, "The key exists, but no version of it is active yet.", "Key generation runs at the next interval boundary once enough operators are online; see: quorumkeep status";
+    MixedVersions = "mixed_versions", 1, "Partial signatures of different versions cannot be combined.", "A new version is becoming active; try again in a few seconds.";
+    Recovery = "recovery", 1, "Partial signatures do not make the application's key.", "Compare the operators' versions with: quorumkeep status";
+
+    Usage = "usage", 2, "The command line is wrong.", "See: quorumkeep help";
+    PassphraseMissing = "passphrase_missing", 2, "A passphrase is needed, and there is no terminal to ask for it.", "Give --passphrase-file FILE, or set QUORUMKEEP_PASSPHRASE_FILE.";
+
+    FileMissing = "file_missing", 3, "A file does not exist.", "Check the path.";
+    BadFile = "bad_file", 3, "A file is not what it should be.", "Check that it is the right file, whole and unchanged.";
+    UnknownField = "unknown_field", 3, "A configuration file has a field that this version does not know.", "Remove or correct the field; nothing is ignored silently.";
+    OpenFile = "open_file", 3, "A secret file may be read by others.", "Run: chmod 600 FILE";
+    WrongPassphrase = "wrong_passphrase", 3, "The passphrase does not open the file.", "Try again with the right passphrase; nothing was changed.";
+    DuplicateOperator = "duplicate_operator", 3, "An operator, a key or a socket stands twice in a roster.", "Give each operator once; every operator has its own key and its own socket.";
+    BadOperator = "bad_operator", 3, "An operator's public part is not valid.", "Ask the operator for its operator.json again.";
+    Threshold = "threshold", 3, "The threshold is out of range.", "Choose 1 < t <= n; the default is two thirds of the operators, rounded up.";
+    BadConfig = "bad_config", 3, "A configuration breaks a rule.", "Change what the message names.";
+    BadKey = "bad_key", 3, "A key file does not hold the key that is expected.", "A key file is hexadecimal; 0x and one newline are tolerated.";
+    BadRecipient = "bad_recipient", 3, "A recipient cannot be read.", "A recipient is one line: age1quorumkeep1... from quorumkeep recipient, or age1... from age-keygen.";
+    BadAppId = "bad_app_id", 3, "An application id breaks a rule.", "1 to 128 printable ASCII characters without spaces.";
+    ForeignNetwork = "foreign_network", 3, "Files of different networks were given.", "Use the network file and the draft of one network.";
+    BadCiphertext = "bad_ciphertext", 3, "The ciphertext is truncated, altered or of another kind.", "Get the file again from its source; nothing was written.";
+    DecryptFailed = "decrypt_failed", 3, "The key does not open the ciphertext.", "Check application id, epoch and key; an altered file fails in the same way. Nothing was written.";
+
+    FileExists = "file_exists", 4, "A file exists and is not overwritten.", "Choose another path, or move the file away. Output files can be replaced with --force; keys cannot.";
+    Refused = "refused", 4, "The rules of the network do not allow it.", "The message names the rule.";
+    TooFewSignatures = "too_few_signatures", 4, "Fewer operators signed than are needed.", "Let more operators run: quorumkeep network sign";
+    NotASigner = "not_a_signer", 4, "This operator has no say in this draft.", "Only operators of the configuration in force sign its successor.";
+    UnknownApp = "unknown_app", 4, "The application is not registered.", "Check the id, or register it with: quorumkeep app register";
+    UnknownKey = "unknown_key", 4, "The network has no key of that name.", "See: quorumkeep network show";
+    OwnerKeyNeeded = "owner_key_needed", 4, "The application is released to its owner only.", "Give --owner-key FILE.";
+    AttestedOnly = "attested_only", 4, "The application is released to attested code only.", "This build cannot present evidence yet.";
+    OtherEpoch = "other_epoch", 4, "The ciphertext is of another epoch of the application.", "Keys of earlier epochs are never released again.";
+
+    GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
+    ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";
+
+    Unreachable = "unreachable", 6, "Too few servers answer.", "Check the addresses and that the servers run: quorumkeep status";
+    TooFewPartials = "too_few_partials", 6, "Fewer nodes than the threshold gave a good partial signature.", "The message names what each node answered; try again when more of them are online.";
+    TimedOut = "timed_out", 6, "It did not happen in time.", "Look at quorumkeep status; the request may still take effect.";
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The stable code.
+    pub code: Code,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Failure {
+    /// A failure with the code's own help.
+    pub fn new(code: Code, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string(), help: code.help().to_owned() }
+    }
+
+    /// A wrong command line.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Code::Usage, message)
+    }
+
+    /// The same with better advice.
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// The same, with what it is about in front.
+    pub fn about(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let code = match &error {
+            FileError::Exists { .. } => Code::FileExists,
+            FileError::Missing { .. } => Code::FileMissing,
+            FileError::Open { .. } => Code::OpenFile,
+            FileError::TooLarge { .. } => Code::BadFile,
+            FileError::Io { .. } => Code::Io,
+        };
+        Self::new(code, display(&error))
+    }
+}
+
+impl From<FilesError> for Failure {
+    fn from(error: FilesError) -> Self {
+        let code = match &error {
+            FilesError::Exists(_) => Code::FileExists,
+            FilesError::TooLarge { .. } => Code::BadFile,
+            FilesError::OpenDirectory(_) => Code::OpenFile,
+            FilesError::Io { .. } if error.is_missing() => Code::FileMissing,
+            FilesError::Io { .. } => Code::Io,
+        };
+        Self::new(code, display(&error))
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::File(error) => error.into(),
+            SealError::WrongPassphrase => Self::new(Code::WrongPassphrase, error),
+            SealError::Seal(_) => Self::new(Code::Failed, error),
+            _ => Self::new(Code::BadFile, error),
+        }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::File(error) => error.into(),
+            KeyError::Seal { path, source } => Self::from(*source).about(path.display()),
+            KeyError::PassphraseNeeded { .. } => Self::new(Code::PassphraseMissing, display(&error)),
+            KeyError::Malformed { .. } => Self::new(Code::BadKey, display(&error)),
+        }
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Self {
+        match error {
+            NetworkError::Read(error) => error.into(),
+            NetworkError::Write(error) => error.into(),
+            NetworkError::Json { path, source } => json_error(&path.display().to_string(), &source),
+            NetworkError::Config { ref source, .. } => {
+                let code = Self::from(source.clone()).code;
+                Self::new(code, display(&error))
+            }
+            NetworkError::Field { .. } => Self::new(Code::BadFile, display(&error)),
+        }
+    }
+}
+
+/// JSON that is not what it should be; an unknown field is its own code.
+pub fn json_error(path: &str, source: &serde_json::Error) -> Failure {
+    let text = source.to_string();
+    let code = if text.starts_with("unknown field") { Code::UnknownField } else { Code::BadFile };
+    Failure::new(code, format!("{path}: {text}"))
+}
+
+impl From<PinnedKeyDiffers> for Failure {
+    fn from(error: PinnedKeyDiffers) -> Self {
+        Self::new(Code::GroupKeyChanged, error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let code = match &error {
+            ConfigError::Decode(_) => Code::BadFile,
+            ConfigError::Threshold { .. } => Code::Threshold,
+            ConfigError::Duplicate { .. } => Code::DuplicateOperator,
+            ConfigError::Member { .. } | ConfigError::IndexUsed { .. } => Code::BadOperator,
+            ConfigError::ForeignNetwork | ConfigError::NotTheAnchor => Code::ForeignNetwork,
+            ConfigError::Signatures { .. } => Code::TooFewSignatures,
+            ConfigError::TooFewStay { .. } | ConfigError::NotSuccessor { .. } => Code::Refused,
+            _ => Code::BadConfig,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        let code = match &error {
+            client::Error::Status { problem, .. } => problem_code(problem.code),
+            client::Error::Unreachable { .. } | client::Error::Timeout { .. } | client::Error::Broken { .. } => {
+                Code::Unreachable
+            }
+            _ => Code::Failed,
+        };
+        Self::new(code, display(&error))
+    }
+}
+
+fn problem_code(code: problem::Code) -> Code {
+    match code {
+        problem::Code::NotReady | problem::Code::Busy | problem::Code::RateLimited => Code::Unreachable,
+        problem::Code::ForeignNetwork => Code::ForeignNetwork,
+        problem::Code::Internal | problem::Code::Unknown => Code::Failed,
+        _ => Code::Refused,
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        use SessionError as E;
+        let code = match &error {
+            E::Board(inner) => match inner {
+                client::Error::Status { problem, .. } => problem_code(problem.code),
+                client::Error::Tls { .. } | client::Error::Malformed { .. } => Code::Failed,
+                _ => Code::Unreachable,
+            },
+            E::ForeignBoard(_) => Code::ForeignBoard,
+            E::GroupKeyChanged { .. } => Code::GroupKeyChanged,
+            E::NoAgreement { .. } | E::AppUnclear { .. } | E::NotTaken { .. } => Code::Unreachable,
+            E::NotGenerated { .. } => Code::NotActive,
+            E::UnknownApp { .. } => Code::UnknownApp,
+            E::OtherEpoch { .. } => Code::OtherEpoch,
+            E::OtherFormat { .. } | E::Refused(_) => Code::Refused,
+            E::OwnerKeyNeeded { .. } => Code::OwnerKeyNeeded,
+            E::AttestedOnly { .. } => Code::AttestedOnly,
+            E::TooFewPartials { .. } => Code::TooFewPartials,
+            E::MixedVersions { .. } => Code::MixedVersions,
+            E::Recover(_) => Code::Recovery,
+            E::TimedOut { .. } => Code::TimedOut,
+            E::OrdererKey => Code::BadFile,
+            E::Tls(_) | E::TooManyConfigs { .. } | E::Internal(_) => Code::Failed,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(Code::Database, display(&error))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Code::Io, error)
+    }
+}
+
+/// The message with those below it that it does not contain itself.
+pub fn display(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let below = source.to_string();
+        if !text.contains(&below) {
+            text = format!("{text}: {below}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS: &str = include_str!("../../../docs/exit-codes.md");
+
+    #[test]
+    fn every_code_is_in_the_documentation_and_no_other() {
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} | {} |", code.text(), code.exit(), code.meaning());
+            assert!(DOCS.contains(&row), "docs/exit-codes.md lacks the row\n{row}");
+        }
+        let rows = DOCS.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, Code::ALL.len(), "docs/exit-codes.md has a row too many");
+    }
+
+    #[test]
+    fn codes_are_distinct_and_help() {
+        let mut texts: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!((1..=6).contains(&code.exit()), "{code:?}");
+            assert!(!code.help().is_empty(), "{code:?}");
+        }
+    }
+}

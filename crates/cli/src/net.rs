@@ -1,0 +1,120 @@
+//! The network from a command's point of view: a session, and a network file that pins what was seen.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::SigningKey;
+use quorumkeep_curves::bls::G2;
+use quorumkeep_ibe::{AppId, Format};
+use quorumkeep_server::network::NetworkFile;
+use quorumkeep_server::session::{AppKeyRequest, ReleasedKey, Session};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::failure::{Code, Failure, Result};
+use crate::report::warn;
+
+/// Runs a client's work on this thread.
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    client_runtime()?.block_on(work)
+}
+
+/// A runtime for a client: one thread.
+pub fn client_runtime() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// A runtime for a server: a thread for each processor.
+pub fn server_runtime() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// A network file and a session with its network.
+pub struct Net {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The session.
+    pub session: Session,
+}
+
+impl Net {
+    /// Reads the file, the board and the nodes.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let session = Session::open(NetworkFile::load(path)?).await?;
+        if let Some(error) = session.board_error() {
+            tracing::warn!(%error, "the board does not answer; going on with the first configuration");
+        }
+        Ok(Self { path: path.to_owned(), session })
+    }
+
+    /// The key that is meant: the named one, or the only one of the network.
+    pub fn key_name(&self, named: Option<&str>) -> Result<String> {
+        key_name(self.session.file(), named)
+    }
+
+    /// The group key that at least `t` operators sign; pinned in the file at first use.
+    pub async fn group_key(&self, name: &str) -> Result<G2> {
+        let agreement = self.session.agree(name).await?;
+        let group_key = *agreement.group_key();
+        self.pin(name, &group_key)?;
+        Ok(group_key)
+    }
+
+    /// An application's key; its group key is pinned in the file at first use.
+    pub async fn app_key(&mut self, wanted: &Wanted<'_>) -> Result<ReleasedKey> {
+        let Wanted { name, app, epoch, format, owner } = *wanted;
+        let request = AppKeyRequest { name, app, epoch, format, owner };
+        let released = self.session.app_key(&request).await?;
+        self.pin(name, &released.group_key)?;
+        for culprit in &released.culprits {
+            warn(&culprit.to_string());
+        }
+        Ok(released)
+    }
+
+    /// Pins a group key in the file as it is now; another command may have pinned one in between.
+    fn pin(&self, name: &str, group_key: &G2) -> Result<()> {
+        let mut file = NetworkFile::load(&self.path)?;
+        if file.pin(name, group_key)?
+            && let Err(error) = file.save(&self.path)
+        {
+            // Whoever may not write the file is told, and goes on with a key that t operators signed.
+            warn(&format!("the group key of \"{name}\" could not be pinned: {error}"));
+        }
+        Ok(())
+    }
+}
+
+/// Which application key is wanted, as in [`AppKeyRequest`].
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The key's name.
+    pub name: &'a str,
+    /// The application.
+    pub app: &'a AppId,
+    /// The epoch, if a ciphertext names one.
+    pub epoch: Option<u64>,
+    /// The format, if there is a ciphertext.
+    pub format: Option<Format>,
+    /// The owner's key.
+    pub owner: Option<&'a SigningKey>,
+}
+
+/// The key that is meant: the named one, or the only one of the network.
+pub fn key_name(file: &NetworkFile, named: Option<&str>) -> Result<String> {
+    let names = || file.keys.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut keys = file.keys.keys();
+    match (named, keys.next(), keys.next()) {
+        (Some(name), ..) if file.keys.contains_key(name) => Ok(name.to_owned()),
+        (Some(name), ..) => {
+            let message = format!("the network file knows no key \"{name}\"; it knows: {}", names());
+            Err(Failure::new(Code::UnknownKey, message))
+        }
+        (None, Some(only), None) => Ok(only.clone()),
+        _ => Err(Failure::usage(format!("say which key with --key; the network file knows: {}", names()))),
+    }
+}
+
+/// Checks an application id.
+pub fn app_id(text: &str) -> Result<AppId> {
+    AppId::parse(text).map_err(|error| Failure::new(Code::BadAppId, error))
+}

@@ -1,0 +1,73 @@
+//! What a command says when it succeeds: one text for people and one JSON object for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+
+/// The outcome of a command that succeeded.
+#[derive(Default)]
+pub struct Report {
+    text: String,
+    fields: Map<String, Value>,
+}
+
+impl Report {
+    /// A report that begins with this text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), fields: Map::new() }
+    }
+
+    /// One more line for people.
+    pub fn line(mut self, line: impl AsRef<str>) -> Self {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(line.as_ref());
+        self
+    }
+
+    /// One more field for programs.
+    pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
+        self.fields.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self
+    }
+
+    /// Prints it to standard output. A reader that went away is no failure.
+    pub fn print(self, as_json: bool) {
+        if !as_json {
+            if !self.text.is_empty() {
+                print_line(&self.text);
+            }
+            return;
+        }
+        let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(true))]);
+        object.extend(self.fields);
+        print_line(&Value::Object(object).to_string());
+    }
+}
+
+/// Prints a failure: people read standard error, programs one object on standard output.
+pub fn print_failure(failure: &Failure, as_json: bool) {
+    let Failure { code, message, help } = failure;
+    if as_json {
+        print_line(&json!({ "ok": false, "error": { "code": code.text(), "message": message, "help": help } }).to_string());
+        return;
+    }
+    let mut out = io::stderr().lock();
+    let _ = writeln!(out, "error: {message}\n help: {help}\n code: {} (exit status {})", code.text(), code.exit());
+}
+
+/// One line on standard output.
+pub fn print_line(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}");
+    let _ = out.flush();
+}
+
+/// Something to know that is no failure, on standard error.
+pub fn warn(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "warning: {text}");
+}

@@ -1,0 +1,56 @@
+//! A network in one process: generation, signing, resharing, through real TLS and real databases.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use quorumkeep_curves::bls::G1;
+use quorumkeep_dkg::app::Policy;
+use quorumkeep_dkg::output::Output;
+use quorumkeep_ibe::{AppId, AppIdentity, Format, PartialSignature, recover};
+use quorumkeep_server::node_api::{PartialAnswer, PubkeyAnswer, SignBody};
+use quorumkeep_sharing::Index;
+use support::Network;
+
+async fn output(network: &Network, index: usize) -> Output {
+    let path = format!("/pubkey?key={}", network.key());
+    let answer: PubkeyAnswer = network.client(index).get_json(&path).await.unwrap();
+    let output = Output::decode(&hex::decode(&answer.output).unwrap()).unwrap();
+    assert_eq!(output.id(), answer.version);
+    output
+}
+
+fn q(network: &Network, app: &str) -> G1 {
+    let app_id = AppId::parse(app).unwrap();
+    AppIdentity { network: network.file.network.0, key_id: network.key().0, app_id, epoch: 1 }.q(Format::Age)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_made_signs_and_is_handed_on() {
+    let mut network = Network::start(4, 3).await;
+    network.genesis().await;
+    let first = network.wait(0, "active", |status| status.keys.iter().any(|key| key.active.is_some())).await;
+    let version = first.keys[0].active.clone().unwrap();
+    assert!(version.held);
+
+    network.register("app-one", Policy::Public).await;
+    let output = output(&network, 1).await;
+    let mut partials = Vec::new();
+    for index in 0..3 {
+        let version = Some(output.id());
+        let body = SignBody { key: network.key(), app: "app-one".into(), version, owner: None };
+        let answer: PartialAnswer = network.client(index).post_json("/app/sign", &body).await.unwrap();
+        let bytes = hex::decode(&answer.partial).unwrap().try_into().unwrap();
+        partials.push((Index::new(answer.index).unwrap(), PartialSignature::from_bytes(&bytes).unwrap()));
+    }
+    let shares: Vec<_> = output.shares().iter().map(|share| (share.index, share.point)).collect();
+    let key = recover(output.threshold(), &q(&network, "app-one"), output.group_key(), &shares, &partials);
+    assert!(key.is_ok());
+
+    // The next rounds hand the key on; a node that was away comes back from its disk.
+    network.stop_node(3).await;
+    network.wait(0, "handed on", |s| s.keys[0].active.as_ref().unwrap().round > version.round + 32).await;
+    network.start_node(3).await;
+    let back = network.wait(3, "back", |s| s.keys[0].active.as_ref().is_some_and(|v| v.held && s.ready)).await;
+    assert_eq!(back.keys[0].group_key, first.keys[0].group_key);
+    network.stop().await;
+}

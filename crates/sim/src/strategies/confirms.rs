@@ -1,0 +1,131 @@
+//! Lies in Confirms, and liars that let go at the worst moment.
+
+use quorumkeep_curves::bls::SecretScalar;
+use quorumkeep_curves::{schnorr, tags};
+use quorumkeep_dkg::announce::Announce;
+use quorumkeep_dkg::complain::Complain;
+use quorumkeep_dkg::confirm::Confirm;
+use quorumkeep_dkg::envelope::{Envelope, Kind};
+use quorumkeep_dkg::ledger::Event;
+
+use super::{Strategy, liar};
+use crate::chance::{happens, sample};
+use crate::world::World;
+
+/// Keeps this many sound nodes from seeing the board until the end of the running round.
+fn deafen(world: &mut World, count: usize) {
+    let sound = world.sound();
+    let Some(until) = world.round().map(|round| round.trigger().deadlines().confirm + 1) else { return };
+    for place in sample(&mut world.rng, &sound, count) {
+        world.seats[place].deaf_until = until;
+    }
+}
+
+/// How many honest nodes may miss a round so that it still succeeds, by one Confirm, together with the liars.
+fn spare(world: &World) -> usize {
+    let Some(config) = world.config() else { return 0 };
+    config.n() - usize::from(config.threshold.get())
+}
+
+/// `confirm_without_share`: confirms what it does not hold, while just `t - 1` honest nodes do.
+#[derive(Default)]
+pub struct ConfirmWithoutShare;
+
+impl Strategy for ConfirmWithoutShare {
+    fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
+        world.seats[place].forgot = true;
+        let digest = envelope.header.digest;
+        match envelope.header.kind {
+            Kind::Announce => {
+                let mut announce = Announce::decode(&envelope.body).ok()?;
+                announce.held.clear();
+                Some(vec![liar::record(world, place, digest, Kind::Announce, announce.encode())?])
+            }
+            Kind::Confirm => {
+                let mut confirm = Confirm::decode(&envelope.body).ok()?;
+                let mut random = || SecretScalar::random(&mut world.rng);
+                let (x, nonce) = (random(), random());
+                confirm.proof = schnorr::prove(tags::DKG_CONFIRM_PROOF, b"", &x, &x.mul_g2(), nonce);
+                Some(vec![liar::record(world, place, digest, Kind::Confirm, confirm.encode())?])
+            }
+            _ => None,
+        }
+    }
+
+    fn after_block(&mut self, world: &mut World, events: &[Event]) {
+        let dealt = events.iter().any(|event| matches!(event, Event::Dealt(..)));
+        let Some(info) = world.info().filter(|_| dealt && !world.calm) else { return };
+        let honest = world.sound().len();
+        deafen(world, (honest + 1).saturating_sub(usize::from(info.threshold.get())));
+    }
+}
+
+/// `go_silent_after_confirm`: versions with just `t` confirmers, liars among them, who are then gone.
+#[derive(Default)]
+pub struct GoSilent;
+
+impl Strategy for GoSilent {
+    fn replace(&mut self, world: &mut World, _place: usize, _envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
+        world.calm.then(Vec::new)
+    }
+
+    fn after_block(&mut self, world: &mut World, events: &[Event]) {
+        let opened = events.iter().any(|event| matches!(event, Event::Opened(..)));
+        let settled = world.state().is_some_and(|state| state.versions.settled.is_some());
+        if opened && settled && !world.calm {
+            let count = spare(world);
+            deafen(world, count);
+        }
+    }
+}
+
+/// `self_complaint`: helps a version to just `t` holders, then keeps it from ever being handed on.
+#[derive(Default)]
+pub struct SelfComplaint;
+
+impl SelfComplaint {
+    /// Is the running round's source a version that is not settled?
+    fn hinders(world: &World) -> Option<bool> {
+        let source = world.info()?.source.clone()?;
+        let settled = world.state()?.versions.settled.clone();
+        Some(settled.is_none_or(|settled| settled.id() != source.id()))
+    }
+}
+
+impl Strategy for SelfComplaint {
+    fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
+        if envelope.header.kind != Kind::Deal || !Self::hinders(world)? {
+            return None;
+        }
+        if happens(&mut world.rng, 300) {
+            return Some(Vec::new());
+        }
+        let (info, mut plain) = liar::honest_deal(world, place)?;
+        let (own, _) = info.player(&world.seats[place].address())?;
+        plain.ciphertexts[own].iter_mut().for_each(|byte| *byte ^= 1);
+        Some(vec![liar::seal(world, place, &info, &plain)?])
+    }
+
+    fn after_block(&mut self, world: &mut World, events: &[Event]) {
+        let opened = events.iter().any(|event| matches!(event, Event::Opened(..)));
+        let versions = world.state().map(|state| state.versions.clone()).unwrap_or_default();
+        let is_whole = versions.settled.is_some() && versions.kept().len() == 1;
+        if opened && is_whole && !world.calm {
+            let count = spare(world);
+            deafen(world, count);
+        }
+        if events.iter().any(|event| matches!(event, Event::Dealt(..))) && Self::hinders(world) == Some(true) {
+            world.liars().into_iter().for_each(|place| complain_about_self(world, place).unwrap_or_default());
+        }
+    }
+}
+
+fn complain_about_self(world: &mut World, place: usize) -> Option<()> {
+    let (info, address) = (world.info()?, world.seats[place].address());
+    let deal = world.round()?.transcript()?.deals().get(&address)?.deal.as_ref().ok()?.clone();
+    let opening = liar::opening(world, place, &deal.r)?;
+    let body = Complain::encode(&address, &deal.core, &opening.to_bytes());
+    let record = liar::record(world, place, info.digest(), Kind::Complain, body)?;
+    world.post_now(&record);
+    Some(())
+}
