@@ -29,10 +29,16 @@ pub fn run(arguments: &Arguments, rounds: usize) -> Result<Report, Failure> {
     OsRng.fill_bytes(&mut plain);
     let (ours, peer) = (Party::ours()?, Party::x25519());
     let mut samples: [Samples; 4] = Default::default();
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let [peer_encrypt, peer_decrypt, our_encrypt, our_decrypt] = &mut samples;
-        measure(&peer, &plain, peer_encrypt, peer_decrypt)?;
+        // Who is first changes from round to round: the second finds warmer memory.
+        if round % 2 == 0 {
+            measure(&peer, &plain, peer_encrypt, peer_decrypt)?;
+        }
         measure(&ours, &plain, our_encrypt, our_decrypt)?;
+        if round % 2 == 1 {
+            measure(&peer, &plain, peer_encrypt, peer_decrypt)?;
+        }
     }
     let [peer_encrypt, peer_decrypt, our_encrypt, our_decrypt] = &samples;
     let mut report = Report::new("file");
@@ -63,8 +69,7 @@ impl Party {
     }
 
     fn ours() -> Result<Self, Failure> {
-        let info =
-            AppIdentity { network: [1; 32], key_id: [2; 32], app_id: AppId::parse("benchmark")?, epoch: 0 };
+        let info = AppIdentity { network: [1; 32], key_id: [2; 32], app_id: AppId::parse("benchmark")?, epoch: 0 };
         let share = SecretScalar::random(&mut OsRng);
         let partial = sign_partial(&share, &info.q(Format::Age));
         let key = AppKey::from_bytes(&partial.expose())?;
@@ -120,9 +125,7 @@ impl Write for CountingSink {
 
 /// The peak of resident memory of a process that does nothing else, in mebibytes.
 fn large_resident() -> Result<f64, Failure> {
-    let output = Command::new(std::env::current_exe()?)
-        .args(["large-child", &LARGE_MEBIBYTES.to_string()])
-        .output()?;
+    let output = Command::new(std::env::current_exe()?).args(["large-child", &LARGE_MEBIBYTES.to_string()]).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }

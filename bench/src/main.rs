@@ -3,13 +3,18 @@
 //! | subcommand | what against what |
 //! |---|---|
 //! | `store` | opening a database with 10,000 versions, and look-ups among them by time |
+//! | `sign` | `POST /app/sign` through HTTPS against the bare cryptography of one answer |
+//! | `dkg-http` | rounds of real networks of 5 to 15 processes: time from trigger to active, processor time |
 //! | `file` | our age recipient against age's own X25519 recipient; `--large`: resident memory for 4 GiB |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
 
+mod dkg_http;
 mod file;
+mod net;
 mod report;
+mod sign;
 mod store;
 
 use std::process::ExitCode;
@@ -38,6 +43,16 @@ enum Command {
     Store(store::Arguments),
     /// Encryption and decryption of files.
     File(file::Arguments),
+    /// Partial signatures through HTTPS.
+    Sign(sign::Arguments),
+    /// Rounds of real networks on loopback.
+    DkgHttp(dkg_http::Arguments),
+    /// What `sign` is measured against, in a process of its own.
+    #[command(hide = true)]
+    SignFloor {
+        /// How long.
+        seconds: u64,
+    },
     /// The process that `file --large` measures.
     #[command(hide = true)]
     LargeChild {
@@ -52,6 +67,12 @@ fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Store(options) => store::run(options, rounds),
         Command::File(options) => file::run(options, rounds),
+        Command::Sign(options) => sign::run(options, rounds),
+        Command::DkgHttp(options) => dkg_http::run(options, rounds),
+        Command::SignFloor { seconds } => {
+            println!("{}", sign::floor(*seconds).unwrap_or(f64::NAN));
+            return ExitCode::SUCCESS;
+        }
         Command::LargeChild { mebibytes } => return file::large_child(*mebibytes),
     };
     match result {

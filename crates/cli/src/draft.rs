@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use quorumkeep_curves::bn254;
 use quorumkeep_dkg::config::{Config, Genesis, check_governed, governed_header, sign_governed};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, KeyId, NetworkId};
-use quorumkeep_curves::bn254;
 use quorumkeep_server::files::read_bounded;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,8 @@ impl Draft {
     /// Reads a draft; every record is decoded and checked by itself.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = read_bounded(path, BYTES_MAX)?;
-        let text: Text = serde_json::from_slice(&bytes).map_err(|error| json_error(&path.display().to_string(), &error))?;
+        let text: Text =
+            serde_json::from_slice(&bytes).map_err(|error| json_error(&path.display().to_string(), &error))?;
         let bad = |what: String| Failure::new(Code::BadFile, format!("{}: {what}", path.display()));
         if text.records.is_empty() || text.records.len() > RECORDS_MAX {
             return Err(bad(format!("a draft has 1 to {RECORDS_MAX} records")));
@@ -85,7 +86,10 @@ impl Draft {
             let envelope = Envelope::decode(&bytes).map_err(|error| bad(format!("record {place}: {error}")))?;
             said(&envelope).map_err(|error| error.about(format!("{}: record {place}", path.display())))?;
             if envelope.header.network != text.network {
-                return Err(Failure::new(Code::ForeignNetwork, format!("{}: record {place} is of another network", path.display())));
+                return Err(Failure::new(
+                    Code::ForeignNetwork,
+                    format!("{}: record {place} is of another network", path.display()),
+                ));
             }
             records.push(envelope);
         }
@@ -132,7 +136,8 @@ impl Draft {
 
     /// Who has signed every record.
     pub fn signed(&self) -> Vec<Address> {
-        let signs = |record: &Envelope, address: &Address| record.signatures.iter().any(|(signer, _)| signer == address);
+        let signs =
+            |record: &Envelope, address: &Address| record.signatures.iter().any(|(signer, _)| signer == address);
         let all = |address: &&Address| self.records.iter().all(|record| signs(record, address));
         self.signers.operators.iter().filter(all).copied().collect()
     }
@@ -144,7 +149,10 @@ impl Draft {
 
     /// One line for each record.
     pub fn describe(&self) -> Vec<String> {
-        self.records.iter().map(|record| said(record).map_or_else(|error| error.message, |said| describe(&said))).collect()
+        self.records
+            .iter()
+            .map(|record| said(record).map_or_else(|error| error.message, |said| describe(&said)))
+            .collect()
     }
 }
 
@@ -167,7 +175,10 @@ pub fn said(envelope: &Envelope) -> Result<Said> {
             }
             Ok(Said::Genesis(genesis))
         }
-        _ => Err(Failure::new(Code::BadFile, "the record is neither a configuration nor the permission to generate a key")),
+        _ => Err(Failure::new(
+            Code::BadFile,
+            "the record is neither a configuration nor the permission to generate a key",
+        )),
     }
 }
 
@@ -195,7 +206,10 @@ fn describe(said: &Said) -> String {
             )
         }
         Said::Genesis(genesis) => {
-            format!("permission to generate the key \"{}\", once, with at least {} operators", genesis.name, genesis.players_min)
+            format!(
+                "permission to generate the key \"{}\", once, with at least {} operators",
+                genesis.name, genesis.players_min
+            )
         }
     }
 }

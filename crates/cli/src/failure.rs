@@ -265,7 +265,9 @@ impl From<SessionError> for Failure {
             },
             E::ForeignBoard(_) => Code::ForeignBoard,
             E::GroupKeyChanged { .. } => Code::GroupKeyChanged,
-            E::NoAgreement { .. } | E::AppUnclear { .. } | E::NotTaken { .. } => Code::Unreachable,
+            E::NoAgreement { .. } | E::AppUnclear { .. } | E::NotTaken { .. } | E::TooFewNodes { .. } => {
+                Code::Unreachable
+            }
             E::NotGenerated { .. } => Code::NotActive,
             E::UnknownApp { .. } => Code::UnknownApp,
             E::OtherEpoch { .. } => Code::OtherEpoch,

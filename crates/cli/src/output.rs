@@ -20,7 +20,11 @@ pub fn is_standard(path: &Path) -> bool {
 
 /// Writes a small file.
 pub fn write(path: &Path, bytes: &[u8], mode: u32, force: bool) -> Result<()> {
-    if force { write_atomic(path, bytes, mode)? } else { write_new(path, bytes, mode)? }
+    if force {
+        write_atomic(path, bytes, mode)?
+    } else {
+        write_new(path, bytes, mode)?
+    }
     Ok(())
 }
 

@@ -67,7 +67,8 @@ fn read_path(reader: &mut Reader<'_>) -> Option<PathBuf> {
 /// The state machine that age asks for, if this process was started as its plugin.
 pub fn state_machine(arguments: &[OsString]) -> Option<String> {
     let program = Path::new(arguments.first()?).file_name().unwrap_or(OsStr::new(""));
-    let machine = arguments.get(1).and_then(|argument| argument.to_str()?.strip_prefix("--age-plugin=")).map(str::to_owned);
+    let machine =
+        arguments.get(1).and_then(|argument| argument.to_str()?.strip_prefix("--age-plugin=")).map(str::to_owned);
     match machine {
         Some(machine) => Some(machine),
         None if program.as_bytes().ends_with(b"age-plugin-quorumkeep") => Some(String::new()),
@@ -114,7 +115,8 @@ impl RecipientPluginV1 for Recipients {
     }
 
     fn add_identity(&mut self, index: usize, _: &str, _: &[u8]) -> Result<(), recipient::Error> {
-        let message = "an identity names no application; encrypt to a recipient: quorumkeep recipient --app ID".to_owned();
+        let message =
+            "an identity names no application; encrypt to a recipient: quorumkeep recipient --app ID".to_owned();
         Err(recipient::Error::Identity { index, message })
     }
 
@@ -158,7 +160,8 @@ impl Opener {
         let result = self.identity.unwrap_stanzas(stanzas)?;
         Some(result.map_err(|error| {
             let failure = self.notes.borrow_mut().take_failure();
-            let message = failure.map_or_else(|| error.to_string(), |failure| format!("{} ({})", failure.message, failure.help));
+            let message =
+                failure.map_or_else(|| error.to_string(), |failure| format!("{} ({})", failure.message, failure.help));
             identity::Error::Identity { index: self.index, message }
         }))
     }

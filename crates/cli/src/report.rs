@@ -53,7 +53,9 @@ impl Report {
 pub fn print_failure(failure: &Failure, as_json: bool) {
     let Failure { code, message, help } = failure;
     if as_json {
-        print_line(&json!({ "ok": false, "error": { "code": code.text(), "message": message, "help": help } }).to_string());
+        print_line(
+            &json!({ "ok": false, "error": { "code": code.text(), "message": message, "help": help } }).to_string(),
+        );
         return;
     }
     let mut out = io::stderr().lock();

@@ -89,6 +89,12 @@ fn leaves(command: &[String]) -> Vec<Vec<String>> {
     below.iter().flat_map(|name| leaves(&[command, &[(*name).to_owned()]].concat())).collect()
 }
 
+/// `--option` or `-o, --option`; a line of a description may begin with a dash as well.
+fn is_option(line: &str) -> bool {
+    let long = line.split_once(", ").filter(|(short, _)| short.len() == 2).map_or(line, |(_, long)| long);
+    long.starts_with("--")
+}
+
 #[test]
 fn every_command_and_option_is_in_the_reference() {
     let commands = leaves(&[]);
@@ -97,7 +103,7 @@ fn every_command_and_option_is_in_the_reference() {
         let heading = format!("### `quorumkeep {}`\n", command.join(" "));
         let section = CLI.split(&heading).nth(1).unwrap_or_else(|| panic!("docs/cli.md lacks: {heading}"));
         let section = section.split("\n#").next().unwrap();
-        for line in help(&command).lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
+        for line in help(&command).lines().map(str::trim_start).filter(|line| is_option(line)) {
             let option = line.split_whitespace().find(|word| word.starts_with("--")).unwrap();
             let everywhere = ["--json", "--log", "--help", "--version"].contains(&option);
             let row = format!("| `{option}");

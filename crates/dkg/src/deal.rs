@@ -301,13 +301,23 @@ impl VerifiedDeal {
         self.dealing(info, player, &opening).ok_or(Opening(opening.to_bytes()))
     }
 
+    /// This player's dealing, decrypted and not compared with the commitment: for a sum that is compared as a whole.
+    #[must_use]
+    pub fn decrypt(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Option<SecretScalar> {
+        self.plaintext(info, player, &self.r.mul_secret(receive))
+    }
+
+    fn plaintext(&self, info: &Info, player: &Address, opening: &G1) -> Option<SecretScalar> {
+        let (place, _) = info.player(player)?;
+        let plain = apply_pad(self.ciphertexts.get(place)?, opening, info, &self.dealer, player);
+        SecretScalar::from_be_bytes(&plain).ok()
+    }
+
     /// The dealing of `player` under the opening `S = e*R`, if it is a scalar that fits the commitment.
     #[must_use]
     pub fn dealing(&self, info: &Info, player: &Address, opening: &G1) -> Option<SecretScalar> {
-        let (place, role) = info.player(player)?;
-        let ciphertext = self.ciphertexts.get(place)?;
-        let plain = apply_pad(ciphertext, opening, info, &self.dealer, player);
-        let dealing = SecretScalar::from_be_bytes(&plain).ok()?;
+        let (_, role) = info.player(player)?;
+        let dealing = self.plaintext(info, player, opening)?;
         self.commitment.verify(role.index, &dealing).then_some(dealing)
     }
 }

@@ -11,7 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use crate::app::App;
 use crate::block::{Block, BlockRef};
 use crate::config::{Config, ConfigError, Genesis, check_governed, governed_header};
-use crate::envelope::{Envelope, Kind};
+use crate::envelope::{Envelope, Kind, record_id};
 use crate::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use crate::info::{RoundKind, Trigger};
 use crate::limits;
@@ -210,8 +210,8 @@ impl Ledger {
         }
         let kind = envelope.header.kind;
         let refused = match kind {
-            Kind::Config => self.record_config(&envelope, events).err().map(|error| error.to_string()),
-            Kind::Genesis => self.record_genesis(&envelope, events).err().map(|error| error.to_string()),
+            Kind::Config => self.record_config(&envelope, memory, events).err().map(|error| error.to_string()),
+            Kind::Genesis => self.record_genesis(&envelope, memory, events).err().map(|error| error.to_string()),
             _ => {
                 let operators = &self.operators;
                 let Some(record) = records::verify(bytes, envelope, memory, |address| operators.get(address)) else {
@@ -226,25 +226,33 @@ impl Ledger {
         events.extend(refused.map(|reason| Event::Refused(kind, reason)));
     }
 
-    fn record_config(&mut self, envelope: &Envelope, events: &mut Vec<Event>) -> Result<(), ConfigError> {
+    fn record_config(
+        &mut self,
+        envelope: &Envelope,
+        memory: &Memory,
+        events: &mut Vec<Event>,
+    ) -> Result<(), ConfigError> {
         if envelope.header != governed_header(self.network, KeyId::ZERO, Kind::Config) {
             return Err(ConfigError::Genesis("a Config record has no key, round, digest or recipient"));
         }
-        let config = Config::decode(&envelope.body)?;
+        let config = memory.config(&envelope.body)?;
+        let digest = config.digest();
         match self.config() {
             None => {
-                config.check_first(&self.network)?;
-                check_governed(envelope, &config)?;
+                config.begins(&self.network)?;
+                check_config(&config, digest, memory)?;
+                check_signers(envelope, (&config, digest), memory)?;
             }
             Some(current) => {
-                config.check_successor(current)?;
-                check_governed(envelope, current)?;
+                config.follows(current)?;
+                check_config(&config, digest, memory)?;
+                check_signers(envelope, (current, self.config_digest), memory)?;
                 self.check_holders_stay(&config)?;
             }
         }
-        self.config_digest = config.digest();
+        self.config_digest = digest;
         self.operators.extend(config.roster.iter().map(|member| (member.address, member.key.clone())));
-        self.configs.push(Arc::new(config));
+        self.configs.push(config);
         events.push(Event::Config(self.config_digest));
         Ok(())
     }
@@ -261,9 +269,14 @@ impl Ledger {
         Ok(())
     }
 
-    fn record_genesis(&mut self, envelope: &Envelope, events: &mut Vec<Event>) -> Result<(), ConfigError> {
+    fn record_genesis(
+        &mut self,
+        envelope: &Envelope,
+        memory: &Memory,
+        events: &mut Vec<Event>,
+    ) -> Result<(), ConfigError> {
         let config = self.config().ok_or(ConfigError::Genesis("there is no configuration yet"))?;
-        check_governed(envelope, config)?;
+        check_signers(envelope, (config, self.config_digest), memory)?;
         let genesis = Genesis::decode(&envelope.body)?;
         genesis.check(config)?;
         let key = KeyId::derive(&self.network, &genesis.name);
@@ -321,7 +334,7 @@ impl Ledger {
                 }
                 h if h == deadlines.deal => events.push(Event::Dealt(*key, number)),
                 h if h == deadlines.complain => {
-                    state.close_transcript(head, events);
+                    state.close_transcript(head, memory, events);
                     events.push(Event::Result(*key, number));
                 }
                 h if h == deadlines.confirm => state.finish(key, (head.height, time_ms), events),
@@ -349,6 +362,19 @@ impl Ledger {
             events.push(Event::Opened(*key, self.head.height));
         }
     }
+}
+
+/// What a configuration says by itself is checked once: every proof of possession costs two pairings.
+fn check_config(config: &Config, digest: Digest, memory: &Memory) -> Result<(), ConfigError> {
+    let holds = memory.holds(digest, digest, || config.check().is_ok());
+    if holds { Ok(()) } else { config.check() }
+}
+
+/// The signatures of a governed record under the configuration that decides, checked once.
+fn check_signers(envelope: &Envelope, decides: (&Config, Digest), memory: &Memory) -> Result<(), ConfigError> {
+    let (config, digest) = decides;
+    let holds = memory.holds(record_id(&envelope.encode()), digest, || check_governed(envelope, config).is_ok());
+    if holds { Ok(()) } else { check_governed(envelope, config) }
 }
 
 /// The signature is outside of a block's hash, so a verdict is remembered for both together.
@@ -382,9 +408,9 @@ impl KeyState {
         }
     }
 
-    fn close_transcript(&mut self, cut: BlockRef, events: &mut Vec<Event>) {
+    fn close_transcript(&mut self, cut: BlockRef, memory: &Memory, events: &mut Vec<Event>) {
         let Some(round) = &mut self.round else { return };
-        let result = round.close_transcript(cut);
+        let result = round.close_transcript(cut, memory);
         let Some(transcript) = round.transcript() else { return };
         for (dealer, record) in transcript.accused() {
             events.push(Event::Fault(*dealer, FaultKind::Dealing, *record));

@@ -45,3 +45,6 @@ pub mod round;
 pub mod secret;
 pub mod snapshot;
 pub mod transcript;
+
+#[cfg(test)]
+mod tests;

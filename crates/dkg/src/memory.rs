@@ -6,8 +6,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use quorumkeep_curves::enc::Decode;
+use quorumkeep_curves::hash::keccak256;
+
+use crate::announce::Announce;
+use crate::config::Config;
 use crate::deal::{DealFault, VerifiedDeal};
-use crate::ids::Digest;
+use crate::ids::{Digest, VersionId};
+use crate::output::Output;
 
 /// After so many facts all are forgotten: the memory saves work and never decides anything.
 const FACTS_MAX: usize = 100_000;
@@ -17,6 +23,10 @@ enum Fact {
     True,
     False,
     Deal(Result<Arc<VerifiedDeal>, DealFault>),
+    Config(Arc<Config>),
+    Output(Arc<Output>),
+    Announce(Option<Arc<Announce>>),
+    Vote(Option<(VersionId, bool)>),
 }
 
 /// Shared memory of verified records.
@@ -67,5 +77,73 @@ impl Memory {
         let verdict = verify().map(Arc::new);
         self.keep((id, info_digest), Fact::Deal(verdict.clone()));
         verdict
+    }
+
+    /// The configuration in these bytes. Decoded once: every key of a roster costs two pairings.
+    ///
+    /// # Errors
+    /// [`Decode`].
+    pub fn config(&self, bytes: &[u8]) -> Result<Arc<Config>, Decode> {
+        let id = (Digest(keccak256(bytes)), Digest::ZERO);
+        if let Some(Fact::Config(known)) = self.recall(id) {
+            return Ok(known);
+        }
+        let config = Arc::new(Config::decode(bytes)?);
+        self.keep(id, Fact::Config(config.clone()));
+        Ok(config)
+    }
+
+    /// The result of these deals under `info_digest`, if they have one. Computed once.
+    pub fn output(
+        &self,
+        deals: Digest,
+        info_digest: Digest,
+        compute: impl FnOnce() -> Option<Output>,
+    ) -> Option<Arc<Output>> {
+        if let Some(Fact::Output(known)) = self.recall((deals, info_digest)) {
+            return Some(known);
+        }
+        let output = Arc::new(compute()?);
+        self.keep((deals, info_digest), Fact::Output(output.clone()));
+        Some(output)
+    }
+
+    /// The deal of this record, if it was verified before and is valid.
+    #[must_use]
+    pub fn known_deal(&self, id: Digest, info_digest: Digest) -> Option<Arc<VerifiedDeal>> {
+        match self.recall((id, info_digest)) {
+            Some(Fact::Deal(Ok(deal))) => Some(deal),
+            _ => None,
+        }
+    }
+
+    /// The well-made Announce of this record, if it is one. Decoded and checked once.
+    pub fn announce(
+        &self,
+        id: Digest,
+        trigger_digest: Digest,
+        check: impl FnOnce() -> Option<Announce>,
+    ) -> Option<Arc<Announce>> {
+        if let Some(Fact::Announce(known)) = self.recall((id, trigger_digest)) {
+            return known;
+        }
+        let announce = check().map(Arc::new);
+        self.keep((id, trigger_digest), Fact::Announce(announce.clone()));
+        announce
+    }
+
+    /// The version that this record confirms, and whether it does so validly. None if it cannot be read.
+    pub fn vote(
+        &self,
+        id: Digest,
+        context: Digest,
+        check: impl FnOnce() -> Option<(VersionId, bool)>,
+    ) -> Option<(VersionId, bool)> {
+        if let Some(Fact::Vote(known)) = self.recall((id, context)) {
+            return known;
+        }
+        let vote = check();
+        self.keep((id, context), Fact::Vote(vote));
+        vote
     }
 }

@@ -71,7 +71,7 @@ pub enum Phase {
 #[derive(Debug, Clone)]
 struct Announced {
     id: Digest,
-    announce: Announce,
+    announce: Arc<Announce>,
 }
 
 /// A running round.
@@ -161,14 +161,15 @@ impl Round {
         if self.trigger.config.member(&sender).is_none() && !holds_some {
             return Verdict::Skip("neither on the roster nor a holder");
         }
-        let Ok(announce) = Announce::decode(&record.envelope().body) else {
+        let digest = self.trigger_digest;
+        let check = || {
+            let announce = Announce::decode(&record.envelope().body).ok()?;
+            let well_made = announce.receive.is_none() || announce.has_valid_receive_key(&digest, &sender);
+            well_made.then_some(announce)
+        };
+        let Some(announce) = memory.announce(record.id(), digest, check) else {
             return Verdict::Fault(FaultKind::Malformed);
         };
-        let digest = self.trigger_digest;
-        let well_made = || announce.receive.is_none() || announce.has_valid_receive_key(&digest, &sender);
-        if !memory.holds(record.id(), digest, well_made) {
-            return Verdict::Fault(FaultKind::Malformed);
-        }
         let kept = self.announces.entry(sender).or_default();
         if kept.len() >= ANNOUNCES_PER_SENDER_MAX || kept.iter().any(|other| other.id == record.id()) {
             return Verdict::Skip("a repeat");
@@ -290,9 +291,13 @@ impl Round {
     }
 
     /// Ends the last transcript phase.
-    pub fn close_transcript(&mut self, cut: crate::block::BlockRef) -> Result<Arc<Output>, Failure> {
+    pub fn close_transcript(
+        &mut self,
+        cut: crate::block::BlockRef,
+        memory: &Memory,
+    ) -> Result<Arc<Output>, Failure> {
         match &mut self.transcript {
-            Some(transcript) => transcript.close(cut).clone(),
+            Some(transcript) => transcript.close(cut, memory).clone(),
             None => Err(self.failure.unwrap_or(Failure::NoSource)),
         }
     }

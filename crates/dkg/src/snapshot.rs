@@ -10,11 +10,12 @@ use quorumkeep_curves::tags;
 
 use crate::app::App;
 use crate::block::BlockRef;
-use crate::config::{Config, Genesis};
+use crate::config::Genesis;
 use crate::ids::{Digest, KeyId, NetworkId, VersionId};
 use crate::info::{RoundKind, Trigger};
 use crate::ledger::{KeyState, Ledger};
 use crate::limits;
+use crate::memory::Memory;
 use crate::output::Output;
 use crate::round::{Round, Versions};
 
@@ -52,15 +53,15 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Decode`] if the bytes are damaged.
-    pub fn restore(bytes: &[u8]) -> Result<Self, Decode> {
+    pub fn restore(bytes: &[u8], memory: &Memory) -> Result<Self, Decode> {
         let mut reader = Reader::tagged(bytes, tags::DKG_LEDGER)?;
         let mut ledger = Self::new(NetworkId(reader.fixed()?), reader.fixed()?);
         ledger.head = BlockRef { height: reader.u64()?, hash: Digest(reader.fixed()?) };
         for _ in 0..reader.list(COUNT_MAX)? {
-            let config = Config::decode(reader.bytes(PART_BYTES_MAX)?)?;
+            let config = memory.config(reader.bytes(PART_BYTES_MAX)?)?;
             ledger.operators.extend(config.roster.iter().map(|member| (member.address, member.key.clone())));
             ledger.config_digest = config.digest();
-            ledger.configs.push(Arc::new(config));
+            ledger.configs.push(config);
         }
         for _ in 0..reader.list(limits::KEYS_MAX)? {
             let key = KeyId(reader.fixed()?);

@@ -191,8 +191,14 @@ impl Transcript {
         if info.dealer(&sender).is_none() {
             return Verdict::Skip("not a dealer");
         }
-        let raw = RawDeal::decode(&record.envelope().body);
-        let core = raw.as_ref().ok().map(|raw| raw.core(&info.digest(), &sender));
+        let known = memory.known_deal(id, info.digest());
+        // A deal that is known to be valid is not decoded again for its core.
+        let raw = known.is_none().then(|| RawDeal::decode(&record.envelope().body));
+        let core = match (&known, &raw) {
+            (Some(deal), _) => Some(deal.core),
+            (None, Some(Ok(raw))) => Some(raw.core(&info.digest(), &sender)),
+            _ => None,
+        };
         if let Some(counted) = self.deals.get(&sender) {
             if counted.core == core {
                 return Verdict::Skip("a repeat");
@@ -201,7 +207,11 @@ impl Transcript {
                 return Verdict::Fault(FaultKind::Equivocation);
             }
         }
-        let deal = memory.deal(id, info.digest(), || raw.map_err(DealFault::Decode)?.verify(&info, &sender));
+        let verify = || {
+            let raw = raw.unwrap_or_else(|| RawDeal::decode(&record.envelope().body));
+            raw.map_err(DealFault::Decode)?.verify(&info, &sender)
+        };
+        let deal = known.map_or_else(|| memory.deal(id, info.digest(), verify), Ok);
         let verdict = deal.as_ref().err().map_or(Verdict::Valid, |fault| Verdict::Fault(FaultKind::Deal(*fault)));
         self.deals.insert(sender, CountedDeal { id, core, deal });
         verdict
@@ -244,21 +254,23 @@ impl Transcript {
         if self.confirms.contains_key(&sender) {
             return Verdict::Skip("a repeat");
         }
-        let Ok(confirm) = Confirm::decode(&record.envelope().body) else {
-            return Verdict::Fault(FaultKind::Malformed);
-        };
         // What a Confirm is worth depends on the board's cut, too: two boards may give one version.
         let context = Writer::raw().fixed(&output.id().0).u64(self.cut.height).fixed(&self.cut.hash.0).hash();
-        let check = || confirm.is_valid(&self.info, &sender, output, &self.cut);
-        let valid = memory.holds(record.id(), Digest(context), check);
-        self.confirms.insert(sender, (confirm.version, valid));
+        let check = || {
+            let confirm = Confirm::decode(&record.envelope().body).ok()?;
+            Some((confirm.version, confirm.is_valid(&self.info, &sender, output, &self.cut)))
+        };
+        let Some((version, valid)) = memory.vote(record.id(), Digest(context), check) else {
+            return Verdict::Fault(FaultKind::Malformed);
+        };
+        self.confirms.insert(sender, (version, valid));
         if valid { Verdict::Valid } else { Verdict::Fault(FaultKind::Confirm) }
     }
 
     /// Ends the last transcript phase at `cut` and computes the result.
-    pub fn close(&mut self, cut: BlockRef) -> &Result<Arc<Output>, Failure> {
+    pub fn close(&mut self, cut: BlockRef, memory: &Memory) -> &Result<Arc<Output>, Failure> {
         self.cut = cut;
-        let outcome = self.compute();
+        let outcome = self.compute(memory);
         self.outcome.insert(outcome)
     }
 
@@ -280,18 +292,20 @@ impl Transcript {
         self.info.dealers.iter().filter_map(valid).collect()
     }
 
-    fn compute(&self) -> Result<Arc<Output>, Failure> {
+    fn compute(&self, memory: &Memory) -> Result<Arc<Output>, Failure> {
         let (info, deals) = (&self.info, self.qualified());
         let (found, needed) = (deals.len(), info.dealers_needed());
         if found < needed {
             return Err(Failure::TooFewDealers { found, needed });
         }
-        let commitment = combine(info, &deals).ok_or(Failure::WrongGroupKey)?;
+        let cores = deals.iter().fold(Writer::raw().list(found), |writer, deal| writer.fixed(&deal.core.0));
+        let compute = || Some(output(info, &deals, combine(info, &deals)?));
+        let output = memory.output(Digest(cores.hash()), info.digest(), compute).ok_or(Failure::WrongGroupKey)?;
         let pinned = info.source.as_ref().map(|source| *source.group_key());
-        if pinned.is_some_and(|pinned| pinned != *commitment.constant()) || commitment.constant().is_identity() {
+        if pinned.is_some_and(|pinned| pinned != *output.group_key()) || output.group_key().is_identity() {
             return Err(Failure::WrongGroupKey);
         }
-        Ok(Arc::new(output(info, &deals, commitment)))
+        Ok(output)
     }
 
     /// How many distinct players proved their share of the result.
@@ -394,5 +408,5 @@ pub fn outcome(
         // What does not count, and whose fault that is, changes nothing for the result.
         let _ = transcript.record(*height, record, memory);
     }
-    transcript.close(cut).clone()
+    transcript.close(cut, memory).clone()
 }

@@ -374,7 +374,7 @@ fn is_of_round(kind: Kind) -> bool {
 
 fn restore_ledger(membership: Membership, loaded: &Loaded, memory: &Memory) -> Result<Ledger, StartError> {
     let mut ledger = match &loaded.snapshot {
-        Some((height, bytes)) => Ledger::restore(bytes).map_err(|_| StartError::Damaged(*height))?,
+        Some((height, bytes)) => Ledger::restore(bytes, memory).map_err(|_| StartError::Damaged(*height))?,
         None => Ledger::new(membership.network, membership.anchor),
     };
     if *ledger.network() != membership.network {

@@ -106,11 +106,12 @@ impl Node {
         info.player(self.operator.address()).is_some_and(|(_, player)| player.e1 == receive.mul_g1())
     }
 
-    /// This node's dealings from everyone in `D`; none if one of them is wrong and its complaint was not heard.
+    /// This node's dealings from everyone in `D`. Each was checked when the deals were in; here only their sum is, against
+    /// `Y_j`, so that one whose complaint was not heard is still found.
     fn open_all(&self, transcript: &Transcript, receive: &SecretScalar) -> Option<Vec<(Index, SecretScalar)>> {
         let (info, address) = (transcript.info(), self.operator.address());
         let open = |deal: &&Arc<quorumkeep_dkg::deal::VerifiedDeal>| {
-            deal.open(info, address, receive).ok().map(|dealing| (deal.index, dealing))
+            deal.decrypt(info, address, receive).map(|dealing| (deal.index, dealing))
         };
         transcript.qualified().iter().map(open).collect()
     }

@@ -330,6 +330,9 @@ mod tests {
         assert!(matches!(broken(&|json| json["extra"] = 1.into()), NetworkError::Json { .. }));
         assert!(matches!(broken(&|json| json["board"] = "nowhere".into()), NetworkError::Field { .. }));
         assert!(matches!(broken(&|json| json["keys"]["main"]["group_key"] = "00".into()), NetworkError::Field { .. }));
-        assert!(matches!(broken(&|json| json["keys"]["other"] = json["keys"]["main"].clone()), NetworkError::Field { .. }));
+        assert!(matches!(
+            broken(&|json| json["keys"]["other"] = json["keys"]["main"].clone()),
+            NetworkError::Field { .. }
+        ));
     }
 }

@@ -396,3 +396,22 @@ async fn complete(State(api): State<Api>, RawBody(bytes): RawBody) -> Result<Res
     api.command(Command::Event(Event::Carry(bytes.to_vec()), None)).await?;
     Ok((StatusCode::ACCEPTED, ok(json!({ "record": record_id(&bytes) }))).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_names_every_route_and_no_other() {
+        let description: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let paths = description["paths"].as_object().unwrap();
+        let described = paths.iter().flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
+        });
+        let mut described: Vec<_> = described.collect();
+        let mut routed: Vec<_> = ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        described.sort();
+        routed.sort();
+        assert_eq!(described, routed);
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use quorumkeep_dkg::config::{
-    Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, governed_header, sign_governed,
+    Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, governed_header,
 };
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{KeyId, NetworkId};
@@ -77,9 +77,10 @@ fn threshold(t: usize, n: usize) -> Threshold {
 fn governed(network: NetworkId, key: KeyId, kind: Kind, body: Vec<u8>, signers: &[usize]) -> Vec<u8> {
     let header = governed_header(network, key, kind);
     let mut envelope = Envelope { header, body, signatures: Vec::new() };
-    for identity in signers {
-        sign_governed(&mut envelope, &pool()[*identity].key());
-    }
+    let hash = envelope.plain_hash();
+    let sign = |identity: &usize| (pool()[*identity].address, pool()[*identity].key().sign(&hash.0));
+    envelope.signatures = signers.iter().map(sign).collect();
+    envelope.signatures.sort_by_key(|(address, _)| *address);
     envelope.encode()
 }
 

@@ -154,7 +154,10 @@ impl OwnerKey {
     fn run(self) -> Result<Report> {
         let key = create_owner_key(&self.out)?;
         let public = hex::encode(key.verifying_key().to_bytes());
-        let text = format!("owner {public}\nThe secret is {}. Keep it: without it the application can never be changed.", self.out.display());
+        let text = format!(
+            "owner {public}\nThe secret is {}. Keep it: without it the application can never be changed.",
+            self.out.display()
+        );
         Ok(Report::text(text).field("owner", public).field("file", self.out))
     }
 }
@@ -198,7 +201,10 @@ impl Show {
 fn describe(name: &str, application: &Application) -> Report {
     let identity = &application.identity;
     let (format, policy) = (application.format.as_str(), policy_name(application.policy));
-    let text = format!("application {} of key \"{name}\": epoch {}, format {format}, policy {policy}", identity.app_id, identity.epoch);
+    let text = format!(
+        "application {} of key \"{name}\": epoch {}, format {format}, policy {policy}",
+        identity.app_id, identity.epoch
+    );
     Report::text(text)
         .field("app", identity.app_id.as_str())
         .field("key", name)
@@ -211,7 +217,10 @@ impl Recover {
     async fn run(self) -> Result<Report> {
         let app = app_id(&self.app)?;
         if self.out.symlink_metadata().is_ok() {
-            return Err(Failure::new(Code::FileExists, format!("{} exists and is not overwritten", self.out.display())));
+            return Err(Failure::new(
+                Code::FileExists,
+                format!("{} exists and is not overwritten", self.out.display()),
+            ));
         }
         let owner = self.owner_key.as_deref().map(load_owner_key).transpose()?;
         let mut net = Net::open(&self.which.network).await?;
@@ -220,7 +229,11 @@ impl Recover {
         let released = net.app_key(&wanted).await?;
         save_app_key(&self.out, &released.key, false)?;
         let signers = released.signers.len();
-        let text = format!("the key of {app} is in {}, made of {signers} partial signatures of version {}", self.out.display(), released.version);
+        let text = format!(
+            "the key of {app} is in {}, made of {signers} partial signatures of version {}",
+            self.out.display(),
+            released.version
+        );
         let culprits: Vec<_> = released.culprits.iter().map(|answer| answer.node).collect();
         Ok(describe(&name, &released.application)
             .line(text)

@@ -62,7 +62,10 @@ impl Change {
         let added = self.add.iter().map(|path| OperatorFile::load(path)).collect::<Result<Vec<_>>>()?;
         let net = Net::open(&self.network).await?;
         if let Some(error) = net.session.board_error() {
-            return Err(Failure::new(Code::Unreachable, format!("the board must be read to name the predecessor: {error}")));
+            return Err(Failure::new(
+                Code::Unreachable,
+                format!("the board must be read to name the predecessor: {error}"),
+            ));
         }
         if !net.session.governance().is_posted() {
             let message = "the board has no configuration yet; submit the first one before changing it";
@@ -74,8 +77,11 @@ impl Change {
         check_holders_stay(&net, &next).await?;
         let draft = Draft::new(net.session.file().network, current).with_config(&next);
         output::write(&self.out, draft.to_json()?.as_bytes(), 0o644, false)?;
-        let hint = format!("\n{} of the operators of today sign it: quorumkeep network sign --draft {} --operator-dir DIR",
-            draft.signers.needed, self.out.display());
+        let hint = format!(
+            "\n{} of the operators of today sign it: quorumkeep network sign --draft {} --operator-dir DIR",
+            draft.signers.needed,
+            self.out.display()
+        );
         let report = Report::text(format!("network {}", draft.network)).line(draft.describe().join("\n")).line(hint);
         let joined: Vec<Address> = next.roster.iter().map(|member| member.address).collect();
         Ok(report
@@ -108,7 +114,9 @@ impl Change {
         let margin = || Config::default_settle_margin(n.into(), next.threshold.get());
         next.settle_margin = self.settle_margin.unwrap_or_else(margin);
         if next.roster == current.roster && self.is_empty() {
-            return Err(Failure::usage("nothing changes; say what with --add, --remove, --threshold, --interval or --windows"));
+            return Err(Failure::usage(
+                "nothing changes; say what with --add, --remove, --threshold, --interval or --windows",
+            ));
         }
         Ok(next)
     }
@@ -128,7 +136,8 @@ fn join(next: &mut Config, operator: &OperatorFile) -> Result<()> {
         member.socket.clone_from(&operator.socket);
         return Ok(());
     }
-    let index = next.last_index.checked_add(1).ok_or_else(|| Failure::new(Code::BadConfig, "all indices are used up"))?;
+    let index =
+        next.last_index.checked_add(1).ok_or_else(|| Failure::new(Code::BadConfig, "all indices are used up"))?;
     let member: Member = operator.member(index_of(index)?)?;
     next.last_index = index;
     next.roster.push(member);
@@ -144,7 +153,9 @@ async fn check_holders_stay(net: &Net, next: &Config) -> Result<()> {
                 let stay = holders.iter().filter(|share| next.member(&share.address).is_some()).count();
                 let needed = agreement.output.threshold().get();
                 if stay < usize::from(needed) {
-                    let message = format!("only {stay} holders of the key \"{name}\" would stay, but {needed} are needed to hand it on");
+                    let message = format!(
+                        "only {stay} holders of the key \"{name}\" would stay, but {needed} are needed to hand it on"
+                    );
                     let help = "Let the new operators join first; remove the others once the new version is settled.";
                     return Err(Failure::new(Code::Refused, message).with_help(help));
                 }

@@ -114,7 +114,10 @@ impl Decrypt {
         let explain = |error| explain(error, &notes);
         let decryptor = Decryptor::new_buffered(BufReader::with_capacity(CHUNK, input)).map_err(explain)?;
         if decryptor.is_scrypt() {
-            return Err(Failure::new(Code::DecryptFailed, "the file is encrypted with a passphrase; open it with: age -d"));
+            return Err(Failure::new(
+                Code::DecryptFailed,
+                "the file is encrypted with a passphrase; open it with: age -d",
+            ));
         }
         let mut stream = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(explain)?;
         let mut chunk = Zeroizing::new(vec![0; CHUNK]);
@@ -145,7 +148,8 @@ impl Decrypt {
             return Err(Failure::new(Code::BadCiphertext, format!("the ciphertext has more than {max} bytes")));
         }
         let (id, key) = self.eigenx_key(from)?;
-        let failed = |_| Failure::new(Code::DecryptFailed, "decryption failed: another application or key, or an altered file");
+        let failed =
+            |_| Failure::new(Code::DecryptFailed, "decryption failed: another application or key, or an altered file");
         let plaintext = eigenx::decrypt(&key, &id, &sealed).map_err(failed)?;
         output.write_all(&plaintext)?;
         output.finish()?;

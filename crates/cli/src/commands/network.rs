@@ -155,13 +155,20 @@ impl Init {
         let (network_path, draft_path) = (self.out.join("network.json"), self.out.join("draft.json"));
         for path in [&network_path, &draft_path] {
             if path.symlink_metadata().is_ok() {
-                return Err(Failure::new(Code::FileExists, format!("{} exists and is not overwritten", path.display())));
+                return Err(Failure::new(
+                    Code::FileExists,
+                    format!("{} exists and is not overwritten", path.display()),
+                ));
             }
         }
         output::write(&draft_path, draft.to_json()?.as_bytes(), 0o644, false)?;
         file.create(&network_path)?;
-        let next = format!("\nGive {} to everyone, and let {} of the operators run:\n  quorumkeep network sign --draft {} --operator-dir DIR",
-            network_path.display(), draft.signers.needed, draft_path.display());
+        let next = format!(
+            "\nGive {} to everyone, and let {} of the operators run:\n  quorumkeep network sign --draft {} --operator-dir DIR",
+            network_path.display(),
+            draft.signers.needed,
+            draft_path.display()
+        );
         let report = Report::text(format!("network {}", file.network)).line(draft.describe().join("\n")).line(next);
         Ok(report
             .field("network", file.network)
@@ -188,7 +195,9 @@ impl Init {
             suite: SUITE_BLS12381_G2,
             interval: self.interval,
             windows: self.windows.0,
-            settle_margin: self.settle_margin.unwrap_or_else(|| Config::default_settle_margin(n.into(), threshold.get())),
+            settle_margin: self
+                .settle_margin
+                .unwrap_or_else(|| Config::default_settle_margin(n.into(), threshold.get())),
             finality: 0,
             owners: self.owner.iter().map(|key| ed25519_key(key, "--owner")).collect::<Result<_>>()?,
             authority: Authority::Roster,
@@ -247,7 +256,8 @@ impl Sign {
             0 => "\nEnough operators signed; post it with: quorumkeep network submit".to_owned(),
             missing => format!("\n{missing} more signatures are needed."),
         };
-        let report = Report::text(format!("signed for network {}", draft.network)).line(draft.describe().join("\n")).line(next);
+        let report =
+            Report::text(format!("signed for network {}", draft.network)).line(draft.describe().join("\n")).line(next);
         Ok(report.field("network", draft.network).field("signed", signed).field("needed", needed))
     }
 }
@@ -258,7 +268,8 @@ impl Show {
         let (session, config) = (&net.session, net.session.config());
         let draft = Draft::new(session.file().network, config).with_config(config);
         let posted = if session.governance().is_posted() { "" } else { " (not on the board yet)" };
-        let mut report = Report::text(format!("network {}{posted}", session.file().network)).line(draft.describe().join("\n"));
+        let mut report =
+            Report::text(format!("network {}{posted}", session.file().network)).line(draft.describe().join("\n"));
         for (name, key) in &session.file().keys {
             let pinned = key.group_key.as_deref().unwrap_or("not pinned yet");
             report = report.line(format!("key \"{name}\" {}\n  group key {pinned}", key.id));
@@ -276,7 +287,10 @@ impl Show {
             .field("threshold", config.threshold.get())
             .field("settle_margin", config.settle_margin)
             .field("interval", config.interval)
-            .field("windows", [config.windows.announce, config.windows.deal, config.windows.complain, config.windows.confirm])
+            .field(
+                "windows",
+                [config.windows.announce, config.windows.deal, config.windows.complain, config.windows.confirm],
+            )
             .field("operators", roster)
             .field("keys", &session.file().keys))
     }

@@ -44,7 +44,11 @@ pub fn run(command: &Recipient) -> Result<Report> {
     let (app, epoch) = (info.app_id.as_str().to_owned(), info.epoch);
     let group_key = hex::encode(recipient.group_key().to_bytes());
     let text = recipient.to_string();
-    Ok(Report::text(&text).field("recipient", text).field("app", app).field("epoch", epoch).field("group_key", group_key))
+    Ok(Report::text(&text)
+        .field("recipient", text)
+        .field("app", app)
+        .field("epoch", epoch)
+        .field("group_key", group_key))
 }
 
 /// The recipient of an application in its present epoch, under the group key that `t` operators sign.

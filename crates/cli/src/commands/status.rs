@@ -19,7 +19,9 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Arguments of `status`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  quorumkeep status --network network.json\n  quorumkeep status --network network.json --watch")]
+#[command(
+    after_help = "Examples:\n  quorumkeep status --network network.json\n  quorumkeep status --network network.json --watch"
+)]
 pub struct Status {
     /// The network file.
     #[arg(long, value_name = "FILE")]
@@ -71,7 +73,8 @@ fn describe(session: &Session) -> Report {
     let height = head.map_or(0, |status| status.height);
     let mut report = Report::text(format!(
         "network {}\nconfiguration {}: t = {t} of n = {n}, height {height}, {ready} of {n} nodes ready",
-        session.file().network, config.sequence
+        session.file().network,
+        config.sequence
     ))
     .line(operators(reports).to_string());
     if let Some(status) = head {
@@ -116,8 +119,7 @@ fn node_json(report: &NodeReport) -> Value {
 /// The versions that this node holds.
 fn held(status: &NodeStatus) -> Vec<String> {
     let versions = status.keys.iter().flat_map(|key| [&key.active, &key.settled]).flatten();
-    let mut held: Vec<String> =
-        versions.filter(|version| version.held).map(|version| version.id.to_string()).collect();
+    let mut held: Vec<String> = versions.filter(|version| version.held).map(|version| version.id.to_string()).collect();
     held.dedup();
     held
 }
@@ -129,14 +131,15 @@ fn health(report: &NodeReport) -> String {
         Ok(status) => match &status.suspended {
             Some(reason) => format!("not serving: {reason}"),
             None if status.ready => "ready".to_owned(),
-            None => "no share of the active version".to_owned(),
+            None if status.keys.iter().all(|key| key.active.is_none()) => "up; no version is active yet".to_owned(),
+            None => "up; holds no share of the active version".to_owned(),
         },
     }
 }
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
+    table.load_style(presets::NOTHING).set_header(header.to_vec());
     table
 }
 
@@ -161,20 +164,29 @@ fn keys(status: &NodeStatus) -> Table {
     let mut table = table(&["key", "group key", "active version", "settled", "round", "last round"]);
     for key in &status.keys {
         let version = |version: &Option<quorumkeep_node::status::VersionStatus>| {
-            version.as_ref().map_or_else(|| "-".to_owned(), |version| {
-                format!("{} (t = {} of {})", short(&version.id.to_string()), version.threshold, version.players)
-            })
+            version.as_ref().map_or_else(
+                || "-".to_owned(),
+                |version| {
+                    format!("{} (t = {} of {})", short(&version.id.to_string()), version.threshold, version.players)
+                },
+            )
         };
-        let round = key.round.as_ref().map_or_else(|| "-".to_owned(), |round| {
-            format!("{} {}: {} announced, {} deals, {} confirms", round.round, round.phase, round.announced, round.deals, round.confirms)
-        });
+        let round = key.round.as_ref().map_or_else(
+            || "-".to_owned(),
+            |round| {
+                format!(
+                    "{} {}: {} announced, {} deals, {} confirms",
+                    round.round, round.phase, round.announced, round.deals, round.confirms
+                )
+            },
+        );
         table.add_row(vec![
             key.name.clone(),
             key.group_key.as_deref().map_or_else(|| "-".to_owned(), short),
             version(&key.active),
             version(&key.settled),
             round,
-            key.last.clone().unwrap_or_else(|| "-".to_owned()),
+            key.last.as_deref().map_or_else(|| "-".to_owned(), shorten),
         ]);
     }
     table
@@ -184,7 +196,20 @@ fn keys(status: &NodeStatus) -> Table {
 fn alert(key: &KeyStatus) -> Option<String> {
     let (active, settled) = (key.active.as_ref()?, key.settled.as_ref());
     let differs = settled.is_none_or(|settled| settled.id != active.id);
-    differs.then(|| format!("ALERT: the active version of \"{}\" is not settled; too few operators have proved their share", key.name))
+    differs.then(|| {
+        format!(
+            "ALERT: the active version of \"{}\" is not settled; too few operators have proved their share",
+            key.name
+        )
+    })
+}
+
+/// The same text with every long word cut: ids.
+fn shorten(text: &str) -> String {
+    text.split(' ')
+        .map(|word| if word.len() > 40 { short(word) } else { word.to_owned() })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The first twelve characters.

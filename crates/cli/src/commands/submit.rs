@@ -55,7 +55,10 @@ impl Submit {
         let mut net = Net::open(&self.network).await?;
         let network = net.session.file().network;
         if draft.network != network {
-            return Err(Failure::new(Code::ForeignNetwork, format!("the draft is of network {}, the file of {network}", draft.network)));
+            return Err(Failure::new(
+                Code::ForeignNetwork,
+                format!("the draft is of network {}, the file of {network}", draft.network),
+            ));
         }
         if let Some(error) = net.session.board_error() {
             return Err(Failure::new(Code::Unreachable, error));
@@ -127,7 +130,11 @@ async fn submit_config(session: &mut Session, record: &Envelope, config: &Config
 }
 
 fn is_on_board(session: &Session, config: &Config) -> bool {
-    if config.sequence == 0 { session.governance().is_posted() } else { session.governance().by_digest(&config.digest()).is_some() }
+    if config.sequence == 0 {
+        session.governance().is_posted()
+    } else {
+        session.governance().by_digest(&config.digest()).is_some()
+    }
 }
 
 /// The height of the block with this configuration.
@@ -144,12 +151,14 @@ async fn height_of(session: &Session, digest: &Digest) -> Result<u64> {
 /// Nodes that read the block and still have another configuration have refused this one.
 fn refuse_if_passed_over(session: &Session, digest: &Digest, height: u64) -> Result<()> {
     let passed = |status: &quorumkeep_node::status::Status| status.height > height && status.config != *digest;
-    let refusing = session.reports().iter().filter_map(|report| report.status()).filter(|status| passed(status)).count();
+    let refusing =
+        session.reports().iter().filter_map(|report| report.status()).filter(|status| passed(status)).count();
     if refusing < session.config().threshold.as_usize() {
         return Ok(());
     }
     let message = format!("{refusing} nodes read the configuration on the board and refuse it");
-    let help = "Most likely too few holders of a key would stay. Let new operators join first, and remove others later.";
+    let help =
+        "Most likely too few holders of a key would stay. Let new operators join first, and remove others later.";
     Err(Failure::new(Code::Refused, message).with_help(help))
 }
 

@@ -35,11 +35,18 @@ const HELP: &str = "\
 Seven operators (t = 5) make a key that none of them holds; a file is encrypted and opened; two nodes are killed; the key is
 handed on to another set of operators; a killed node comes back; databases copied before open nothing any more.";
 
+struct Step {
+    name: String,
+    ms: u64,
+    ok: bool,
+    outcome: String,
+}
+
 /// What was done, in order.
 pub struct Steps {
     as_json: bool,
     started: Instant,
-    done: Vec<(String, u128, String)>,
+    done: Vec<Step>,
 }
 
 impl Steps {
@@ -51,7 +58,7 @@ impl Steps {
     pub fn step<T>(&mut self, name: &str, what: &str, work: impl FnOnce() -> Result<(T, String)>) -> Result<T> {
         let started = Instant::now();
         let result = work();
-        let ms = started.elapsed().as_millis();
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (mark, outcome) = match &result {
             Ok((_, outcome)) => ("ok", outcome.clone()),
             Err(failure) => ("FAILED", failure.message.clone()),
@@ -60,20 +67,20 @@ impl Steps {
             let seconds = ms as f64 / 1000.0;
             print_line(&format!("{mark:>6} {seconds:6.2} s  {what}\n                 {outcome}"));
         }
-        let shown = if result.is_ok() { "ok".to_owned() } else { outcome };
-        self.done.push((name.to_owned(), ms, shown));
+        self.done.push(Step { name: name.to_owned(), ms, ok: result.is_ok(), outcome });
         result.map(|(value, _)| value)
     }
 
     fn json(&self) -> Vec<Value> {
-        self.done.iter().map(|(name, ms, outcome)| json!({ "name": name, "ms": ms, "outcome": outcome })).collect()
+        let outcome = |step: &Step| if step.ok { "ok".to_owned() } else { step.outcome.clone() };
+        self.done.iter().map(|step| json!({ "name": step.name, "ms": step.ms, "outcome": outcome(step) })).collect()
     }
 
     fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["step", "seconds", "outcome"]);
-        for (name, ms, outcome) in &self.done {
-            table.add_row([name.clone(), format!("{:.2}", *ms as f64 / 1000.0), outcome.clone()]);
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["step", "seconds", "outcome"]);
+        for step in &self.done {
+            table.add_row([step.name.clone(), format!("{:.2}", step.ms as f64 / 1000.0), step.outcome.clone()]);
         }
         let total = format!("{:.2}", self.started.elapsed().as_secs_f64());
         table.add_row(["all".to_owned(), total, String::new()]);
@@ -113,15 +120,17 @@ fn perform(stage: &Stage, demo: Demo, as_json: bool) -> Result<Report> {
     if demo.keep {
         report = keep(report, stage, &story);
     } else {
-        report = report.line("\nEverything was stopped and removed. Next: --keep leaves the network running, so that you can");
-        report = report.line("kill and swap nodes yourself; docs/quickstart.md does the same by hand on several hosts.");
+        report = report
+            .line("\nEverything was stopped and removed. Next: --keep leaves the network running, so that you can");
+        report =
+            report.line("kill and swap nodes yourself; docs/quickstart.md does the same by hand on several hosts.");
     }
     Ok(report.field("ms", u64::try_from(steps.started.elapsed().as_millis()).unwrap_or(u64::MAX)))
 }
 
 fn keep(report: Report, stage: &Stage, story: &Story) -> Report {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["process", "pid", "address", "folder"]);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["process", "pid", "address", "folder"]);
     let mut processes = Vec::new();
     for (name, pid) in stage.processes() {
         let (address, folder) = (story.address_of(&name), stage.path(&name));
@@ -133,7 +142,9 @@ fn keep(report: Report, stage: &Stage, story: &Story) -> Report {
         .line(format!("\nThe network keeps running:\n{table}"))
         .line(format!("\nTry next (in {dir}):"))
         .line("  quorumkeep status --network network.json --watch")
-        .line("  quorumkeep decrypt --network network.json --app demo --owner-key owner.key --in secret.age --out again")
+        .line(
+            "  quorumkeep decrypt --network network.json --app demo --owner-key owner.key --in secret.age --out again",
+        )
         .line(format!("  kill -9 PID; then: {}", story.restart_hint()))
         .line(format!("  when done: pkill -f {dir}; rm -r {dir}"))
         .field("dir", stage.dir())

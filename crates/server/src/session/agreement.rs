@@ -8,9 +8,9 @@ use quorumkeep_curves::bn254;
 use quorumkeep_dkg::ids::{Address, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::output::Output;
 
+use super::Session;
 use super::error::{Answer, Outcome, SessionError};
 use super::nodes::{self, NodeClient};
-use super::Session;
 use crate::client::Error;
 use crate::node_api::{PubkeyAnswer, output_hash};
 use crate::problem::Code;
@@ -36,9 +36,9 @@ impl Agreement {
 }
 
 /// One operator's signed word.
-struct Word {
-    node: Address,
-    output: Arc<Output>,
+pub(super) struct Word {
+    pub(super) node: Address,
+    pub(super) output: Arc<Output>,
 }
 
 impl Session {
@@ -71,7 +71,12 @@ impl Session {
         self.weigh(name, &words, answers)
     }
 
-    fn weigh(&self, name: &str, words: &[Word], mut answers: Vec<Answer>) -> Result<Agreement, SessionError> {
+    pub(super) fn weigh(
+        &self,
+        name: &str,
+        words: &[Word],
+        mut answers: Vec<Answer>,
+    ) -> Result<Agreement, SessionError> {
         let needed = self.threshold();
         let mut by_key: BTreeMap<[u8; 96], Vec<&Word>> = BTreeMap::new();
         for word in words {

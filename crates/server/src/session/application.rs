@@ -11,9 +11,9 @@ use quorumkeep_node::status::{AppStatus, Status};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::Session;
 use super::error::{Answer, Outcome, SessionError};
 use super::nodes::NodeReport;
-use super::Session;
 use crate::client::Error;
 use crate::node_api::RegisterBody;
 use crate::problem::Code;
@@ -56,9 +56,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::UnknownApp`], [`SessionError::AppUnclear`].
+    /// [`SessionError::UnknownApp`], [`SessionError::AppUnclear`], [`SessionError::TooFewNodes`].
     pub fn application(&self, name: &str, app: &AppId) -> Result<Application, SessionError> {
         let (key, needed) = (self.key_id(name), self.threshold());
+        let found = self.reports().iter().filter(|report| report.result.is_ok()).count();
+        if found < needed {
+            return Err(SessionError::TooFewNodes { found, needed, answers: self.report_answers() });
+        }
         let mut votes: BTreeMap<Option<(u64, &str, &str)>, usize> = BTreeMap::new();
         for status in self.reports().iter().filter_map(NodeReport::status) {
             let seen = find(status, &key, app).map(|seen| (seen.epoch, seen.format.as_str(), seen.policy.as_str()));
@@ -184,9 +188,10 @@ pub const fn policy_name(policy: Policy) -> &'static str {
 /// What a message needs of an error that stays where it is.
 fn copy(error: &Error) -> Error {
     match error {
-        Error::Unreachable { socket, source } => {
-            Error::Unreachable { socket: socket.clone(), source: std::io::Error::new(source.kind(), source.to_string()) }
-        }
+        Error::Unreachable { socket, source } => Error::Unreachable {
+            socket: socket.clone(),
+            source: std::io::Error::new(source.kind(), source.to_string()),
+        },
         Error::Status { socket, status, problem } => {
             Error::Status { socket: socket.clone(), status: *status, problem: problem.clone() }
         }

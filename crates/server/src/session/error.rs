@@ -34,12 +34,13 @@ pub struct Answer {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}: ", self.node, self.socket)?;
-        match &self.outcome {
-            Outcome::Good => write!(f, "good"),
-            Outcome::Failed(error) => write!(f, "{error}"),
-            Outcome::OtherVersion(version) => write!(f, "answered with another version, {version}"),
-            Outcome::Bad(what) => write!(f, "WRONG ANSWER: {what}"),
+        let Self { node, socket, outcome } = self;
+        match outcome {
+            Outcome::Good => write!(f, "{node}: {socket} answered well"),
+            // The error names the socket itself.
+            Outcome::Failed(error) => write!(f, "{node}: {error}"),
+            Outcome::OtherVersion(version) => write!(f, "{node}: {socket} answered with another version, {version}"),
+            Outcome::Bad(what) => write!(f, "{node}: {socket} gave a WRONG ANSWER: {what}"),
         }
     }
 }
@@ -124,8 +125,20 @@ pub enum SessionError {
         /// Who said what.
         answers: Vec<Answer>,
     },
+    /// Fewer than `t` nodes answer at all.
+    #[error("{found} nodes answer, {needed} are needed{}", Lines(answers))]
+    TooFewNodes {
+        /// How many answer.
+        found: usize,
+        /// `t`.
+        needed: usize,
+        /// Who said what.
+        answers: Vec<Answer>,
+    },
     /// The application has another epoch than the ciphertext.
-    #[error("the application \"{app}\" is in epoch {now}; the ciphertext is of epoch {asked}, whose key is not released any more")]
+    #[error(
+        "the application \"{app}\" is in epoch {now}; the ciphertext is of epoch {asked}, whose key is not released any more"
+    )]
     OtherEpoch {
         /// The application.
         app: String,
@@ -223,6 +236,7 @@ impl SessionError {
             Self::TooFewPartials { answers, .. }
             | Self::MixedVersions { answers, .. }
             | Self::AppUnclear { answers, .. }
+            | Self::TooFewNodes { answers, .. }
             | Self::NoAgreement { answers, .. } => answers.iter().any(soft),
             _ => false,
         }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use quorumkeep_dkg::config::{Config, ConfigError, Genesis, Member, check_governed};
+use quorumkeep_dkg::config::{Config, Genesis, Member, check_governed};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId};
 
@@ -136,15 +136,10 @@ impl Governance {
             };
             reports.iter().filter(by_member).count() >= config.threshold.as_usize()
         };
-        self.configs.iter().filter(supported).max_by_key(|(_, config)| config.sequence).map(|(_, config)| config.clone())
-    }
-
-    /// Why `next` may not follow `current`, if it may not.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`].
-    pub fn check_next(current: &Config, next: &Config) -> Result<(), ConfigError> {
-        next.check_successor(current)
+        self.configs
+            .iter()
+            .filter(supported)
+            .max_by_key(|(_, config)| config.sequence)
+            .map(|(_, config)| config.clone())
     }
 }

@@ -15,11 +15,8 @@ use crate::client::{Client, Error, Settings};
 use crate::tls::Pin;
 
 /// Bounds for one node: a slow one must not hold up the others for long.
-const SETTINGS: Settings = Settings {
-    connect: Duration::from_secs(4),
-    request: Duration::from_secs(10),
-    response_bytes: 1024 * 1024,
-};
+const SETTINGS: Settings =
+    Settings { connect: Duration::from_secs(4), request: Duration::from_secs(10), response_bytes: 1024 * 1024 };
 
 /// A node, pinned to its operator's key.
 #[derive(Clone)]

@@ -22,11 +22,11 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
+use super::Session;
 use super::agreement::{Agreement, read_signature};
 use super::application::Application;
 use super::error::{Answer, Outcome, SessionError};
 use super::nodes::NodeClient;
-use super::Session;
 use crate::node_api::{OwnerBody, PartialAnswer, SealedAnswer, SignBody};
 
 /// How long a signed request is valid. Clocks of client and node may differ by nearly as much.
@@ -69,12 +69,12 @@ pub struct ReleasedKey {
 }
 
 /// Everything that is the same for all nodes.
-struct Ask {
-    network: NetworkId,
-    output: Arc<Output>,
-    application: Application,
-    q: G1,
-    owner: Option<SigningKey>,
+pub(super) struct Ask {
+    pub(super) network: NetworkId,
+    pub(super) output: Arc<Output>,
+    pub(super) application: Application,
+    pub(super) q: G1,
+    pub(super) owner: Option<SigningKey>,
 }
 
 impl Session {
@@ -178,7 +178,8 @@ impl Ask {
         let answer: PartialAnswer = match secret {
             None => node.client().post_json("/app/sign", &body).await.map_err(Outcome::Failed)?,
             Some(secret) => {
-                let sealed: SealedAnswer = node.client().post_json("/app/sign", &body).await.map_err(Outcome::Failed)?;
+                let sealed: SealedAnswer =
+                    node.client().post_json("/app/sign", &body).await.map_err(Outcome::Failed)?;
                 open(&sealed.sealed, &secret).map_err(Outcome::Bad)?
             }
         };
@@ -212,7 +213,12 @@ impl Ask {
     }
 
     /// Who, signed by whom, and does it fit his public share?
-    fn read(&self, answer: PartialAnswer, node: &NodeClient, share: &PublicShare) -> Result<PartialSignature, &'static str> {
+    pub(super) fn read(
+        &self,
+        answer: PartialAnswer,
+        node: &NodeClient,
+        share: &PublicShare,
+    ) -> Result<PartialSignature, &'static str> {
         let text = Zeroizing::new(answer.partial);
         if answer.node != node.address || answer.index != share.index.get() {
             return Err("the answer is another node's");

@@ -133,6 +133,9 @@ impl Oracle {
                 return Violation::of(format!("the opening by {complainer} unveils what the honest {owner} dealt to it"));
             }
         }
+        if let Some(framed) = self.in_time.iter().find(|dealer| transcript.accused().contains_key(dealer)) {
+            return Violation::of(format!("the honest dealer {framed} was put out by a complaint"));
+        }
         let Some(Ok(output)) = transcript.outcome() else { return Ok(()) };
         if self.known_to_liars.contains(output.group_key()) {
             return Violation::of("the liars know the secret key of the candidate".to_owned());

@@ -62,7 +62,6 @@ impl Oracle {
                 Event::Dealt(..) if chain == 0 => self.check_dealt(world)?,
                 Event::Result(..) if chain == 0 => self.check_result(world)?,
                 Event::Activated(_, output) => self.check_activated(output)?,
-                Event::Settled(..) => self.is_settled = true,
                 _ => {}
             }
         }

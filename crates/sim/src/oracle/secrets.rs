@@ -95,7 +95,8 @@ impl Oracle {
     }
 
     /// Once a version was settled, some kept version always has `t` honest holders.
-    pub(super) fn check_key_lives(&self, world: &World) -> Result<(), Violation> {
+    pub(super) fn check_key_lives(&mut self, world: &World) -> Result<(), Violation> {
+        self.is_settled = self.is_settled || self.is_truly_settled(world);
         if world.lost_astray {
             return Violation::of("nodes on an empty board deleted their shares".to_owned());
         }
@@ -113,6 +114,15 @@ impl Oracle {
             return Ok(());
         }
         Violation::of("no kept version has t honest holders: the key is lost".to_owned())
+    }
+}
+
+impl Oracle {
+    /// Is there a settled version that so many operators really hold as it takes to settle it?
+    fn is_truly_settled(&self, world: &World) -> bool {
+        let Some(settled) = world.state().and_then(|state| state.versions.settled.clone()) else { return false };
+        let holders = world.seats.iter().filter(|seat| seat.holds(&world.key, &settled.id()));
+        holders.count() >= settled.settle_count()
     }
 }
 

@@ -21,10 +21,17 @@ fn deafen(world: &mut World, count: usize) {
     }
 }
 
-/// How many honest nodes may miss a round so that it still succeeds, by one Confirm, together with the liars.
-fn spare(world: &World) -> usize {
-    let Some(config) = world.config() else { return 0 };
-    config.n() - usize::from(config.threshold.get())
+/// Keeps as many sound nodes as a round can do without from all of the round that the next block opens.
+fn deafen_next_round(world: &mut World) {
+    let (sound, next) = (world.sound(), world.height() + 1);
+    let Some(config) = world.config() else { return };
+    if world.calm || !next.is_multiple_of(u64::from(config.interval)) {
+        return;
+    }
+    let spare = config.n() - usize::from(config.threshold.get());
+    for place in sample(&mut world.rng, &sound, spare) {
+        world.seats[place].deaf_until = next + config.windows.total() + 1;
+    }
 }
 
 /// `confirm_without_share`: confirms what it does not hold, while just `t - 1` honest nodes do.
@@ -69,12 +76,9 @@ impl Strategy for GoSilent {
         world.calm.then(Vec::new)
     }
 
-    fn after_block(&mut self, world: &mut World, events: &[Event]) {
-        let opened = events.iter().any(|event| matches!(event, Event::Opened(..)));
-        let settled = world.state().is_some_and(|state| state.versions.settled.is_some());
-        if opened && settled && !world.calm {
-            let count = spare(world);
-            deafen(world, count);
+    fn before_block(&mut self, world: &mut World) {
+        if world.state().is_some_and(|state| state.versions.settled.is_some()) {
+            deafen_next_round(world);
         }
     }
 }
@@ -106,14 +110,14 @@ impl Strategy for SelfComplaint {
         Some(vec![liar::seal(world, place, &info, &plain)?])
     }
 
-    fn after_block(&mut self, world: &mut World, events: &[Event]) {
-        let opened = events.iter().any(|event| matches!(event, Event::Opened(..)));
+    fn before_block(&mut self, world: &mut World) {
         let versions = world.state().map(|state| state.versions.clone()).unwrap_or_default();
-        let is_whole = versions.settled.is_some() && versions.kept().len() == 1;
-        if opened && is_whole && !world.calm {
-            let count = spare(world);
-            deafen(world, count);
+        if versions.settled.is_some() && versions.kept().len() == 1 {
+            deafen_next_round(world);
         }
+    }
+
+    fn after_block(&mut self, world: &mut World, events: &[Event]) {
         if events.iter().any(|event| matches!(event, Event::Dealt(..))) && Self::hinders(world) == Some(true) {
             world.liars().into_iter().for_each(|place| complain_about_self(world, place).unwrap_or_default());
         }

@@ -19,8 +19,10 @@ pub struct RogueC0;
 impl Strategy for RogueC0 {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
         let info = world.info()?;
-        let waits = envelope.header.kind == Kind::Deal && info.trigger.kind == RoundKind::Genesis;
-        (waits && world.liars().first() == Some(&place)).then(Vec::new)
+        let waits = envelope.header.kind == Kind::Deal && world.liars().first() == Some(&place);
+        // The other liars get nonsense and do not mind.
+        let hides = waits || envelope.header.kind == Kind::Complain;
+        (hides && info.trigger.kind == RoundKind::Genesis).then(Vec::new)
     }
 
     fn after_block(&mut self, world: &mut World, _events: &[Event]) {
