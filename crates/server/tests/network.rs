@@ -54,3 +54,25 @@ async fn a_key_is_made_signs_and_is_handed_on() {
     assert_eq!(back.keys[0].group_key, first.keys[0].group_key);
     network.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rounds_complete_through_the_board_when_no_peer_reaches_another() {
+    let network = Network::start_with(4, 3, false).await;
+    network.genesis().await;
+    let made = network.wait(0, "active", |status| status.keys.iter().any(|key| key.active.is_some())).await;
+    let round = made.keys[0].active.as_ref().unwrap().round;
+    let later = network.wait(1, "handed on", |s| s.keys[0].active.as_ref().is_some_and(|v| v.round > round)).await;
+    assert_eq!(later.keys[0].group_key, made.keys[0].group_key);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_give_receipts_for_a_deal() {
+    let network = Network::start(4, 3).await;
+    network.genesis().await;
+    let receipts = |status: &quorumkeep_node::status::Status| {
+        status.keys.iter().any(|key| key.round.as_ref().is_some_and(|round| round.receipts >= 2))
+    };
+    network.wait(0, "receipts", receipts).await;
+    network.stop().await;
+}

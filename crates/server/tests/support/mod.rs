@@ -31,6 +31,7 @@ pub struct Network {
     pub config: Config,
     pub file: NetworkFile,
     pub board: Option<service::Running>,
+    pub listen: Vec<SocketAddr>,
     pub nodes: Vec<Option<RunningNode>>,
     pub owner: SigningKey,
 }
@@ -54,11 +55,18 @@ pub fn governed(network: NetworkId, key: KeyId, kind: Kind, body: Vec<u8>, keys:
 }
 
 impl Network {
+    /// Every node listens where the roster says.
     pub async fn start(n: u16, t: u16) -> Self {
+        Self::start_with(n, t, true).await
+    }
+
+    /// `peers`: false puts sockets into the roster where nobody listens, so that no peer reaches another.
+    pub async fn start_with(n: u16, t: u16, peers: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let keys: Vec<_> = (0..n).map(|_| bn254::SecretKey::random(&mut OsRng)).collect();
-        let roster =
-            keys.iter().zip(1..).map(|(key, index)| member(index, key, format!("127.0.0.1:{}", free_port()))).collect();
+        let listen: Vec<SocketAddr> = keys.iter().map(|_| ([127, 0, 0, 1], free_port()).into()).collect();
+        let socket = |place: usize| if peers { listen[place].to_string() } else { format!("127.0.0.1:{}", free_port()) };
+        let roster = keys.iter().zip(1..).map(|(key, index)| member(index, key, socket(usize::from(index) - 1))).collect();
         let orderer = SigningKey::generate(&mut OsRng);
         let mut salt = [0; 32];
         OsRng.fill_bytes(&mut salt);
@@ -94,7 +102,7 @@ impl Network {
         let board = service::start(&dir.path().join("board"), orderer, settings).await.unwrap();
         let owner = SigningKey::generate(&mut OsRng);
         let nodes = (0..n).map(|_| None).collect();
-        let mut network = Self { dir, keys, config, file, board: Some(board), nodes, owner };
+        let mut network = Self { dir, keys, config, file, board: Some(board), listen, nodes, owner };
         for index in 0..usize::from(n) {
             network.start_node(index).await;
         }
@@ -106,7 +114,7 @@ impl Network {
     }
 
     pub async fn start_node(&mut self, index: usize) {
-        let listen: SocketAddr = self.config.roster[index].socket.parse().unwrap();
+        let listen = self.listen[index];
         let options = NodeOptions {
             dir: self.node_dir(index),
             identity: self.keys[index].copy(),
@@ -146,7 +154,7 @@ impl Network {
     pub fn client(&self, index: usize) -> Client {
         let member = &self.config.roster[index];
         let pin = Pin::Operator { network: self.file.network, address: member.address, key: member.key.clone() };
-        Client::new(pin, &member.socket, Settings::default()).unwrap()
+        Client::new(pin, &self.listen[index].to_string(), Settings::default()).unwrap()
     }
 
     pub async fn status(&self, index: usize) -> Status {
