@@ -151,4 +151,3 @@ fn receive_context(trigger: &Digest, player: &Address, e1: &G1, e2: &G2) -> Vec<
 fn held_context(trigger: &Digest, player: &Address, version: &VersionId) -> Vec<u8> {
     Writer::raw().fixed(&trigger.0).fixed(&player.0).fixed(&version.0).finish()
 }
-

@@ -45,8 +45,7 @@ impl Block {
     /// A signed block on top of `head`.
     #[must_use]
     pub fn sign(network: &NetworkId, head: &BlockRef, time_ms: u64, records: Vec<Vec<u8>>, key: &SigningKey) -> Self {
-        let mut block =
-            Self { height: head.height + 1, time_ms, previous: head.hash, records, signature: [0; 64] };
+        let mut block = Self { height: head.height + 1, time_ms, previous: head.hash, records, signature: [0; 64] };
         block.signature = key.sign(&block.hash(network).0).to_bytes();
         block
     }

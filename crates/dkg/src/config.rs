@@ -245,12 +245,8 @@ impl Config {
         let threshold = reader.u16()?;
         let protocol = if reader.u8()? == 1 { Protocol::Feldman } else { return Err(Decode::Value) };
         let (suite, interval) = (reader.u16()?, reader.u32()?);
-        let windows = Windows {
-            announce: reader.u32()?,
-            deal: reader.u32()?,
-            complain: reader.u32()?,
-            confirm: reader.u32()?,
-        };
+        let windows =
+            Windows { announce: reader.u32()?, deal: reader.u32()?, complain: reader.u32()?, confirm: reader.u32()? };
         let (settle_margin, finality) = (reader.u16()?, reader.u32()?);
         let count = reader.list(limits::OWNERS_MAX)?;
         let owners = (0..count).map(|_| reader.fixed()).collect::<Result<_, _>>()?;
@@ -485,15 +481,7 @@ impl Genesis {
 /// The header of a governed record.
 #[must_use]
 pub fn governed_header(network: NetworkId, key: KeyId, kind: Kind) -> Header {
-    Header {
-        network,
-        key,
-        round: 0,
-        digest: Digest::ZERO,
-        kind,
-        sender: Address::ZERO,
-        recipient: Address::ZERO,
-    }
+    Header { network, key, round: 0, digest: Digest::ZERO, kind, sender: Address::ZERO, recipient: Address::ZERO }
 }
 
 /// Adds one operator's signature to a governed record; a second one by the same operator changes nothing.

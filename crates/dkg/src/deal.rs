@@ -96,9 +96,20 @@ pub fn plain(
     constant: Option<&SecretScalar>,
     rng: &mut dyn CryptoRngCore,
 ) -> Option<PlainDeal> {
-    let root = secrets.root(&info.digest());
-    let polynomial = polynomial(info, &root, constant)?;
-    Some(encrypt(info, dealer, &root, &polynomial, rng))
+    let polynomial = polynomial(info, &secrets.root(&info.digest()), constant)?;
+    Some(of_polynomial(info, dealer, secrets, &polynomial, rng))
+}
+
+/// The deal of a polynomial that was chosen otherwise: by a liar of the simulator.
+#[must_use]
+pub fn of_polynomial(
+    info: &Info,
+    dealer: &Address,
+    secrets: &RoundSecrets,
+    polynomial: &Polynomial,
+    rng: &mut dyn CryptoRngCore,
+) -> PlainDeal {
+    encrypt(info, dealer, &secrets.root(&info.digest()), polynomial, rng)
 }
 
 fn polynomial(info: &Info, root: &Root, constant: Option<&SecretScalar>) -> Option<Polynomial> {
@@ -267,14 +278,7 @@ impl RawDeal {
             return Err(DealFault::Source);
         }
         self.check_proofs(info, dealer, &r, &commitment)?;
-        Ok(VerifiedDeal {
-            index: role.index,
-            dealer: *dealer,
-            r,
-            commitment,
-            ciphertexts: self.ciphertexts,
-            core,
-        })
+        Ok(VerifiedDeal { index: role.index, dealer: *dealer, r, commitment, ciphertexts: self.ciphertexts, core })
     }
 
     fn check_proofs(&self, info: &Info, dealer: &Address, r: &G1, commitment: &Commitment) -> Result<(), DealFault> {
@@ -327,13 +331,7 @@ pub struct Opening(pub [u8; 48]);
 
 /// XORs a dealing with `H(enc(tag, S, info_digest, dealer, player, 0))`. `S` is never used unhashed.
 #[must_use]
-pub fn apply_pad(
-    text: &[u8; 32],
-    shared: &G1,
-    info: &Info,
-    dealer: &Address,
-    player: &Address,
-) -> Zeroizing<[u8; 32]> {
+pub fn apply_pad(text: &[u8; 32], shared: &G1, info: &Info, dealer: &Address, player: &Address) -> Zeroizing<[u8; 32]> {
     let mut writer = Writer::new(tags::DKG_PAD).point(shared);
     if rules::on(rules::Rule::PadBinding) {
         writer = writer.fixed(&info.digest().0).fixed(&dealer.0).fixed(&player.0).u8(0);

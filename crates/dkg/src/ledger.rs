@@ -80,12 +80,20 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BoardAlarm {
     /// A block does not follow the last head seen.
-    #[error("block {height} does not follow the head seen at height {seen}: another board, or one that was rolled back")]
+    #[error(
+        "block {height} does not follow the head seen at height {seen}: another board, or one that was rolled back"
+    )]
     NotOurChain {
         /// The block's height.
         height: u64,
         /// The height of the last head seen.
         seen: u64,
+    },
+    /// A block's time is no time.
+    #[error("block {height} has an impossible time")]
+    Time {
+        /// The block's height.
+        height: u64,
     },
     /// A block is not signed by the network's orderer.
     #[error("block {height} is not signed by the network's orderer")]
@@ -94,6 +102,9 @@ pub enum BoardAlarm {
         height: u64,
     },
 }
+
+/// The year 9999: later times are refused, so that they fit into every database and calendar.
+const TIME_MS_MAX: u64 = 253_402_300_799_999;
 
 /// Everything that follows from the blocks read so far.
 #[derive(Clone)]
@@ -187,9 +198,14 @@ impl Ledger {
         if height != seen + 1 || block.previous != self.head.hash {
             return Err(BoardAlarm::NotOurChain { height, seen });
         }
+        if block.time_ms > TIME_MS_MAX {
+            return Err(BoardAlarm::Time { height });
+        }
         let reference = block.reference(&self.network);
         let orderer = VerifyingKey::from_bytes(self.orderer());
-        let signed = |key| memory.holds(reference.hash, Digest(block_context(block)), || block.is_signed_by(&self.network, &key));
+        let signed = |key| {
+            memory.holds(reference.hash, Digest(block_context(block)), || block.is_signed_by(&self.network, &key))
+        };
         if !orderer.is_ok_and(signed) {
             return Err(BoardAlarm::Forged { height });
         }
@@ -217,7 +233,9 @@ impl Ledger {
                 let Some(record) = records::verify(bytes, envelope, memory, |address| operators.get(address)) else {
                     return;
                 };
-                if kind == Kind::App { self.record_app(&record, events).err().map(str::to_owned) } else {
+                if kind == Kind::App {
+                    self.record_app(&record, events).err().map(str::to_owned)
+                } else {
                     self.record_round(&record, memory, events);
                     None
                 }
@@ -305,6 +323,9 @@ impl Ledger {
         let before = self.apps.get(&id);
         if before == Some(&app) {
             return Ok(());
+        }
+        if before.is_none() && self.apps.len() >= limits::APPS_MAX {
+            return Err("the network has as many applications as it can have");
         }
         app.check(&self.network, &key, before)?;
         events.push(Event::App(key, app.id.clone()));
@@ -425,14 +446,15 @@ impl KeyState {
     fn finish(&mut self, key: &KeyId, now: (u64, u64), events: &mut Vec<Event>) {
         let Some(round) = self.round.take() else { return };
         let number = round.trigger().round();
-        if let Some(other) = round.transcript().and_then(|transcript| transcript.disagreement()) {
-            events.push(Event::Disagreement(*key, number, other));
-        }
         let result = round.finish();
         self.last = Some((number, result.as_ref().map(|output| output.id()).map_err(|failure| *failure)));
         match result {
             Ok(output) => self.activate(key, output, &round, now, events),
             Err(failure) => events.push(Event::Failed(*key, number, failure)),
+        }
+        // Last, so that what this board says is complete before a node stops believing it.
+        if let Some(other) = round.disagreement() {
+            events.push(Event::Disagreement(*key, number, other));
         }
     }
 

@@ -24,7 +24,16 @@
 //! # Source
 //! Feldman, "A practical scheme for non-interactive verifiable secret sharing" (FOCS 1987); Pedersen (EUROCRYPT 1991);
 //! Gennaro, Jarecki, Krawczyk, Rabin, "Secure Distributed Key Generation for Discrete-Log Based Cryptosystems" (2007).
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::needless_range_loop,
+        clippy::wrong_self_convention,
+        missing_docs
+    )
+)]
 
 pub mod announce;
 pub mod app;

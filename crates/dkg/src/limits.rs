@@ -18,5 +18,7 @@ pub const OWNERS_MAX: usize = 16;
 pub const HELD_VERSIONS_MAX: usize = 2;
 /// Keys of a network.
 pub const KEYS_MAX: usize = 64;
+/// Applications of a network.
+pub const APPS_MAX: usize = 100_000;
 /// Blocks in one interval.
 pub const INTERVAL_MAX: u32 = 1_000_000;

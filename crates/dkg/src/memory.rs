@@ -17,6 +17,8 @@ use crate::output::Output;
 
 /// After so many facts all are forgotten: the memory saves work and never decides anything.
 const FACTS_MAX: usize = 100_000;
+/// And after so many bytes, as far as facts have a size worth counting.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 #[derive(Clone)]
 enum Fact {
@@ -32,20 +34,39 @@ enum Fact {
 /// Shared memory of verified records.
 #[derive(Default)]
 pub struct Memory {
-    facts: Mutex<HashMap<(Digest, Digest), Fact>>,
+    facts: Mutex<Facts>,
+}
+
+#[derive(Default)]
+struct Facts {
+    known: HashMap<(Digest, Digest), Fact>,
+    bytes: usize,
+}
+
+impl Fact {
+    /// About how much memory it takes; a point of G2 takes 288 bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Deal(Ok(deal)) => 288 * deal.commitment.points().len() + 32 * deal.ciphertexts.len(),
+            Self::Output(output) => 288 * (output.commitment().points().len() + output.shares().len()),
+            Self::Config(config) => 16 * 1024 * config.n(),
+            _ => 1024,
+        }
+    }
 }
 
 impl Memory {
     fn recall(&self, key: (Digest, Digest)) -> Option<Fact> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).known.get(&key).cloned()
     }
 
     fn keep(&self, key: (Digest, Digest), fact: Fact) {
         let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if facts.len() >= FACTS_MAX {
-            facts.clear();
+        if facts.known.len() >= FACTS_MAX || facts.bytes >= BYTES_MAX {
+            *facts = Facts::default();
         }
-        facts.insert(key, fact);
+        facts.bytes += fact.bytes();
+        facts.known.insert(key, fact);
     }
 
     /// Is `check` true of the record `id` in this context? Asked once.

@@ -8,6 +8,7 @@ use quorumkeep_curves::{bn254, rules};
 use quorumkeep_sharing::Threshold;
 
 use crate::announce::Announce;
+use crate::confirm::Confirm;
 use crate::envelope::Kind;
 use crate::ids::{Address, Digest, VersionId};
 use crate::info::{Dealer, Info, Player, RoundKind, Trigger};
@@ -15,9 +16,6 @@ use crate::memory::Memory;
 use crate::output::Output;
 use crate::records::SignedRecord;
 use crate::transcript::{Failure, FaultKind, Transcript, Verdict};
-
-/// Announces kept of one sender: what counts is the first that proves a share, else the first without.
-const ANNOUNCES_PER_SENDER_MAX: usize = 64;
 
 /// The versions of a key that a round may start from.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +70,8 @@ pub enum Phase {
 struct Announced {
     id: Digest,
     announce: Arc<Announce>,
+    /// The kept versions whose share it proves.
+    proves: Vec<VersionId>,
 }
 
 /// A running round.
@@ -82,6 +82,8 @@ pub struct Round {
     announces: BTreeMap<Address, Vec<Announced>>,
     transcript: Option<Transcript>,
     failure: Option<Failure>,
+    /// The version that each operator's first Confirm names, whatever it rests on.
+    votes: BTreeMap<Address, VersionId>,
 }
 
 impl Round {
@@ -89,7 +91,8 @@ impl Round {
     #[must_use]
     pub fn open(trigger: Trigger) -> Self {
         let trigger_digest = trigger.digest();
-        Self { trigger, trigger_digest, announces: BTreeMap::new(), transcript: None, failure: None }
+        let (announces, votes) = (BTreeMap::new(), BTreeMap::new());
+        Self { trigger, trigger_digest, announces, transcript: None, failure: None, votes }
     }
 
     /// The start.
@@ -141,7 +144,11 @@ impl Round {
 
     /// Takes one record at its height.
     pub fn record(&mut self, height: u64, record: &SignedRecord, versions: &Versions, memory: &Memory) -> Verdict {
-        match (self.phase_at(height), record.envelope().header.kind) {
+        let (phase, kind) = (self.phase_at(height), record.envelope().header.kind);
+        if (phase, kind) == (Some(Phase::Confirm), Kind::Confirm) {
+            self.note_vote(record, memory);
+        }
+        match (phase, kind) {
             (Some(Phase::Announce), Kind::Announce) => self.record_announce(record, versions, memory),
             (Some(_), Kind::Deal | Kind::Complain | Kind::Confirm) => match &mut self.transcript {
                 Some(transcript) => transcript.record(height, record, memory),
@@ -149,6 +156,31 @@ impl Round {
             },
             _ => Verdict::Skip("not the phase for it"),
         }
+    }
+
+    fn note_vote(&mut self, record: &SignedRecord, memory: &Memory) {
+        let sender = record.envelope().header.sender;
+        let vote = || Confirm::decode(&record.envelope().body).ok().map(|confirm| (confirm.version, true));
+        if self.trigger.config.member(&sender).is_none() || self.votes.contains_key(&sender) {
+            return;
+        }
+        if let Some((version, _)) = memory.vote(record.id(), self.trigger_digest, vote) {
+            self.votes.insert(sender, version);
+        }
+    }
+
+    /// Another version that at least `t` operators confirm: whoever sees this is on another board than they are, or
+    /// computes something else. That it may rest on another `info_digest` makes it no less so.
+    #[must_use]
+    pub fn disagreement(&self) -> Option<VersionId> {
+        let outcome = self.transcript.as_ref().and_then(Transcript::outcome);
+        let own = outcome.and_then(|outcome| outcome.as_ref().ok()).map(|output| output.id());
+        let mut counts: BTreeMap<VersionId, usize> = BTreeMap::new();
+        for version in self.votes.values().filter(|version| Some(**version) != own) {
+            *counts.entry(*version).or_default() += 1;
+        }
+        let needed = usize::from(self.trigger.config.threshold.get());
+        counts.into_iter().find(|(_, count)| *count >= needed).map(|(version, _)| version)
     }
 
     fn record_announce(&mut self, record: &SignedRecord, versions: &Versions, memory: &Memory) -> Verdict {
@@ -170,11 +202,24 @@ impl Round {
         let Some(announce) = memory.announce(record.id(), digest, check) else {
             return Verdict::Fault(FaultKind::Malformed);
         };
+        let mut announced = Announced { id: record.id(), announce, proves: Vec::new() };
+        let proven = |output: &Arc<Output>| self.proves(&sender, &announced, output, memory).then_some(output.id());
+        announced.proves = versions.kept().iter().filter_map(proven).collect();
+        let claims = announced.announce.held.iter().any(|held| versions.is_known(&held.version));
+        if announced.proves.is_empty() && claims {
+            return Verdict::Fault(FaultKind::Malformed);
+        }
+        self.keep_announce(sender, announced)
+    }
+
+    /// Of one sender the first Announce for each set of proven versions is kept, and the first that proves none: all
+    /// that can ever count. A thief who posts many cannot crowd the holder out.
+    fn keep_announce(&mut self, sender: Address, announced: Announced) -> Verdict {
         let kept = self.announces.entry(sender).or_default();
-        if kept.len() >= ANNOUNCES_PER_SENDER_MAX || kept.iter().any(|other| other.id == record.id()) {
+        if kept.iter().any(|other| other.proves == announced.proves) {
             return Verdict::Skip("a repeat");
         }
-        kept.push(Announced { id: record.id(), announce });
+        kept.push(announced);
         Verdict::Valid
     }
 
@@ -198,9 +243,8 @@ impl Round {
         }
         let kept = versions.kept();
         let proving = |announced: &&Announced| kept.iter().any(|output| self.proves(sender, announced, output, memory));
-        let rejoin = |announced: &&Announced| {
-            announced.announce.held.iter().all(|held| !versions.is_known(&held.version))
-        };
+        let rejoin =
+            |announced: &&Announced| announced.announce.held.iter().all(|held| !versions.is_known(&held.version));
         list.iter().find(proving).or_else(|| list.iter().find(rejoin))
     }
 
@@ -291,11 +335,7 @@ impl Round {
     }
 
     /// Ends the last transcript phase.
-    pub fn close_transcript(
-        &mut self,
-        cut: crate::block::BlockRef,
-        memory: &Memory,
-    ) -> Result<Arc<Output>, Failure> {
+    pub fn close_transcript(&mut self, cut: crate::block::BlockRef, memory: &Memory) -> Result<Arc<Output>, Failure> {
         match &mut self.transcript {
             Some(transcript) => transcript.close(cut, memory).clone(),
             None => Err(self.failure.unwrap_or(Failure::NoSource)),

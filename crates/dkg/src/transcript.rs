@@ -20,7 +20,7 @@ use crate::complain::Complain;
 use crate::confirm::Confirm;
 use crate::deal::{DealFault, RawDeal, VerifiedDeal};
 use crate::envelope::Kind;
-use crate::ids::{Address, Digest, VersionId};
+use crate::ids::{Address, Digest};
 use crate::info::{Info, RoundKind};
 use crate::memory::Memory;
 use crate::output::{Output, Parts, PublicShare};
@@ -114,7 +114,7 @@ pub struct Transcript {
     deals: BTreeMap<Address, CountedDeal>,
     complaints: BTreeMap<(Address, Digest), bool>,
     accused: BTreeMap<Address, Digest>,
-    confirms: BTreeMap<Address, (VersionId, bool)>,
+    confirms: BTreeMap<Address, bool>,
     cut: BlockRef,
     outcome: Option<Result<Arc<Output>, Failure>>,
 }
@@ -260,10 +260,10 @@ impl Transcript {
             let confirm = Confirm::decode(&record.envelope().body).ok()?;
             Some((confirm.version, confirm.is_valid(&self.info, &sender, output, &self.cut)))
         };
-        let Some((version, valid)) = memory.vote(record.id(), Digest(context), check) else {
+        let Some((_, valid)) = memory.vote(record.id(), Digest(context), check) else {
             return Verdict::Fault(FaultKind::Malformed);
         };
-        self.confirms.insert(sender, (version, valid));
+        self.confirms.insert(sender, valid);
         if valid { Verdict::Valid } else { Verdict::Fault(FaultKind::Confirm) }
     }
 
@@ -311,19 +311,7 @@ impl Transcript {
     /// How many distinct players proved their share of the result.
     #[must_use]
     pub fn confirmed(&self) -> usize {
-        self.confirms.values().filter(|(_, valid)| *valid).count()
-    }
-
-    /// Another version that at least `t` players signed a Confirm for: this node's view is not theirs.
-    #[must_use]
-    pub fn disagreement(&self) -> Option<VersionId> {
-        let own = self.outcome.as_ref()?.as_ref().ok()?;
-        let mut votes: BTreeMap<VersionId, usize> = BTreeMap::new();
-        for (version, _) in self.confirms.values().filter(|(version, _)| *version != own.id()) {
-            *votes.entry(*version).or_default() += 1;
-        }
-        let needed = usize::from(own.threshold().get());
-        votes.into_iter().find(|(_, count)| *count >= needed).map(|(version, _)| version)
+        self.confirms.values().filter(|valid| **valid).count()
     }
 
     /// Ends the round: active with at least `t` valid Confirms.

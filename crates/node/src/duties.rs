@@ -30,9 +30,8 @@ impl Node {
     pub(crate) fn do_duties(&mut self, rng: &mut dyn CryptoRngCore, fx: &mut Effects) {
         let next = self.head().height + 1;
         let running = self.ledger.keys().iter();
-        let due: Vec<(KeyId, Phase)> = running
-            .filter_map(|(key, state)| Some((*key, state.round.as_ref()?.phase_at(next)?)))
-            .collect();
+        let due: Vec<(KeyId, Phase)> =
+            running.filter_map(|(key, state)| Some((*key, state.round.as_ref()?.phase_at(next)?))).collect();
         for (key, phase) in due {
             match phase {
                 Phase::Announce => self.announce(&key, rng, fx),
@@ -75,7 +74,8 @@ impl Node {
         let Some(round) = self.round(key) else { return false };
         let generates = round.trigger().kind == RoundKind::Genesis;
         if generates && self.pins.contains_key(key) && rules::on(rules::Rule::PinnedKeyRefuses) {
-            let text = "this board wants to generate a key that this node already has: it is not the board of this network";
+            let text =
+                "this board wants to generate a key that this node already has: it is not the board of this network";
             if self.sat_out != Some((*key, number)) {
                 self.sat_out = Some((*key, number));
                 fx.notice(Level::Alarm, text.to_owned());

@@ -10,7 +10,7 @@
 //! of every stored block were committed in one transaction with it. What is due is derived from the ledger each time
 //! ("is my record on the board?"), so nothing has to be resumed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quorumkeep_curves::bls::SecretScalar;
@@ -95,6 +95,8 @@ pub struct Node {
     pub(crate) pins: BTreeMap<KeyId, [u8; 96]>,
     pub(crate) suspension: Option<Suspension>,
     pub(crate) acks: BTreeMap<(KeyId, u64), BTreeMap<Address, Digest>>,
+    /// Dealers whose deal of the running round came peer to peer: the first of each is looked at.
+    pub(crate) early: BTreeSet<(KeyId, u64, Address)>,
     /// The key and round whose Announce window was judged unfit for this node, so that the alarm sounds once.
     pub(crate) sat_out: Option<(KeyId, u64)>,
     serving: Arc<Serving>,
@@ -141,6 +143,7 @@ impl Node {
             pins: loaded.pins.into_iter().collect(),
             suspension: loaded.suspension,
             acks: BTreeMap::new(),
+            early: BTreeSet::new(),
             sat_out: None,
             serving,
         };
@@ -330,7 +333,9 @@ impl Node {
     /// able to stop that. A restart looks at the board again.
     fn leave_board(&mut self, reason: String, fx: &mut Effects) {
         fx.notice(Level::Alarm, reason.clone());
-        self.suspension = Some(Suspension { reason, halted: true, until_round_after: 0, serves: true });
+        // What must not be served for another reason is not served now.
+        let serves = self.suspension.as_ref().is_none_or(|suspension| suspension.serves);
+        self.suspension = Some(Suspension { reason, halted: true, until_round_after: 0, serves });
         fx.posts.clear();
         self.refresh_serving();
     }

@@ -36,7 +36,10 @@ impl Node {
                 self.prune(key, fx);
             }
             Event::Disagreement(_, round, other) => {
-                self.halt(format!("round {round}: a quorum confirmed version {other}, which this board does not give"), fx);
+                self.halt(
+                    format!("round {round}: a quorum confirmed version {other}, which this board does not give"),
+                    fx,
+                );
             }
             Event::Fault(culprit, kind, record) => {
                 fx.notice(Level::Warn, format!("fault of {culprit}: {kind} (record {record})"));
@@ -46,11 +49,13 @@ impl Node {
             Event::Genesis(key) => fx.notice(Level::Info, format!("key {key} may be generated")),
             Event::App(_, id) => fx.notice(Level::Info, format!("application {id} registered")),
             Event::Opened(key, round) => fx.batch.forget_records.push((*key, *round)),
-            Event::Announced(..) | Event::Dealt(..) => {}
+            Event::Announced(key, round) => self.on_announced(key, *round, fx),
+            Event::Dealt(..) => {}
         }
         if let Event::Opened(key, round) = event {
             self.journal.retain(|(own, number, ..), _| own != key || number >= round);
             self.acks.retain(|(own, number), _| own != key || number >= round);
+            self.early.retain(|(own, number, _)| own != key || number >= round);
         }
     }
 
@@ -144,15 +149,39 @@ impl Node {
 
     fn on_settled(&mut self, key: &KeyId, version: &VersionId, fx: &mut Effects) {
         fx.notice(Level::Info, format!("version {version} is settled"));
-        let round = self.ledger.keys().get(key).and_then(|state| state.versions.settled.as_ref());
-        let round = round.map_or(0, |output| output.round());
-        let over = self.suspension.as_ref().is_some_and(|suspension| round > suspension.until_round_after);
+        let over =
+            self.suspension.as_ref().is_some_and(|suspension| self.all_settled_after(suspension.until_round_after));
         if over && !self.is_halted() {
             self.suspension = None;
             fx.batch.suspension = Some(None);
             fx.notice(Level::Warn, "a newer version is settled: this node serves again".to_owned());
         }
         self.prune(key, fx);
+    }
+
+    /// Is the newest settled version of every key younger than this round?
+    fn all_settled_after(&self, round: u64) -> bool {
+        let mut keys = self.ledger.keys().values().filter(|state| state.versions.active.is_some());
+        keys.all(|state| state.versions.settled.as_ref().is_some_and(|output| output.round() > round))
+    }
+
+    /// What somebody should look at when the players and the source are fixed.
+    fn on_announced(&self, key: &KeyId, round: u64, fx: &mut Effects) {
+        let Some(info) = self.transcript(key).map(Transcript::info) else { return };
+        let (players, n) = (info.players.len(), info.trigger.config.n());
+        if players < n {
+            fx.notice(Level::Warn, format!("round {round}: only {players} of {n} operators take part"));
+        }
+        let versions = self.ledger.keys().get(key).map(|state| &state.versions);
+        let Some((versions, source)) = versions.zip(info.source.as_ref()) else { return };
+        if versions.active.as_ref() != Some(source) {
+            let text =
+                format!("round {round}: the newest version cannot be handed on; the older settled one is the source");
+            fx.notice(Level::Alarm, text);
+        }
+        if versions.active != versions.settled {
+            fx.notice(Level::Warn, format!("round {round}: the newest active version is not settled"));
+        }
     }
 
     fn forget_round(&mut self, key: &KeyId, round: u64, fx: &mut Effects) {

@@ -29,7 +29,11 @@ impl Node {
     fn on_early_deal(&mut self, record: &SignedRecord, fx: &mut Effects) {
         let header = record.envelope().header;
         let Some(info) = self.transcript(&header.key).map(|transcript| transcript.info().clone()) else { return };
-        if header.digest != info.digest() || info.dealer(&header.sender).is_none() {
+        let current = header.digest == info.digest() && header.round == info.trigger.round();
+        if !current || info.dealer(&header.sender).is_none() {
+            return;
+        }
+        if !self.early.insert((header.key, header.round, header.sender)) {
             return;
         }
         let body = &record.envelope().body;
@@ -51,7 +55,9 @@ impl Node {
         let header = record.envelope().header;
         let is_player = |key: &KeyId, who: &Address| {
             self.transcript(key).is_some_and(|transcript| {
-                transcript.info().digest() == header.digest && transcript.info().player(who).is_some()
+                let info = transcript.info();
+                let current = info.digest() == header.digest && info.trigger.round() == header.round;
+                current && info.player(who).is_some()
             })
         };
         if header.recipient != *self.operator.address() || !is_player(&header.key, &header.sender) {

@@ -222,13 +222,8 @@ impl Serving {
         let version = self.version(request)?;
         let (identity, format) = app_identity(&self.network, &request.key, app)?;
         let partial = ibe::sign_partial(&version.share, &identity.q(format));
-        let hash = partial_hash(
-            &self.network,
-            &request.key,
-            &version.output.id(),
-            (&identity, format),
-            &partial.expose(),
-        );
+        let hash =
+            partial_hash(&self.network, &request.key, &version.output.id(), (&identity, format), &partial.expose());
         let partial = Partial {
             version: version.output.id(),
             index: version.index,

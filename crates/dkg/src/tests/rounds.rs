@@ -289,3 +289,78 @@ fn a_confirm_without_the_share_or_of_another_board_is_a_fault() {
     let context = confirm::proof_context(&info, &world.address(0), &output.id(), &transcript.cut());
     assert!(!context.is_empty());
 }
+
+/// Whoever deals last can make his own share zero. Everybody must still be able to read the result and to start again.
+#[test]
+fn a_dealer_who_makes_his_own_share_zero_harms_only_himself() {
+    let mut world = World::new(4, 3, 11);
+    world.begin();
+    world.to_height(8);
+    let secrets = world.announce_all();
+    world.to_height(10);
+    for place in 1..4 {
+        let deal = deal_of(&mut world, place, &secrets[place]);
+        post_deal(&mut world, place, &deal);
+    }
+    world.block();
+    let (info, me) = (world.info(), world.address(0));
+    let deals = world.round().transcript().unwrap().qualified().into_iter().cloned().collect::<Vec<_>>();
+    let received = deals.iter().map(|deal| deal.open(&info, &me, secrets[0].receive()).ok().unwrap());
+    let sum = received.fold(SecretScalar::zero(), |sum, dealing| sum.add(&dealing));
+    let (one, two) = (SecretScalar::random(&mut world.rng), SecretScalar::random(&mut world.rng));
+    // f(1) = a_0 + a_1 + a_2 = -sum.
+    let constant = sum.add(&one).add(&two).neg();
+    let polynomial = quorumkeep_sharing::Polynomial::from_coefficients(vec![constant, one, two]).unwrap();
+    let deal = deal::of_polynomial(&info, &me, &secrets[0], &polynomial, &mut world.rng);
+    post_deal(&mut world, 0, &deal);
+    world.to_height(14);
+    let output = world.round().transcript().unwrap().outcome().unwrap().as_ref().unwrap().clone();
+    assert!(output.share_of(&me).unwrap().point.is_identity());
+    assert_eq!(&crate::output::Output::decode(&output.encode()).unwrap(), output.as_ref());
+    confirm_all(&mut world, &secrets, &[1, 2, 3]);
+    world.to_height(16);
+    assert!(world.ledger.keys()[&world.key()].versions.active.is_some());
+    assert!(Ledger::restore(&world.ledger.snapshot(), &Memory::default()).is_ok());
+}
+
+#[test]
+fn an_impossible_time_is_an_alarm_and_changes_nothing() {
+    let mut world = World::new(4, 3, 12);
+    world.begin();
+    let head = world.ledger.head();
+    let late = crate::block::Block::sign(&world.network, &head, u64::MAX, Vec::new(), &world.orderer);
+    assert!(matches!(world.ledger.apply(&late, &world.memory), Err(BoardAlarm::Time { .. })));
+    assert_eq!(world.ledger.head(), head);
+}
+
+/// A thief with the identity key posts first and often; the holder's Announce still counts in the next round.
+#[test]
+fn many_announces_without_a_share_do_not_crowd_out_the_holder() {
+    let mut world = World::new(4, 3, 13);
+    let secrets = dealt(&mut world, |_, _| {});
+    world.to_height(14);
+    confirm_all(&mut world, &secrets, &[0, 1, 2, 3]);
+    let shares: Vec<_> = (0..4).map(|place| share_of(&world, place, &secrets[place])).collect();
+    world.to_height(16);
+    let output = world.ledger.keys()[&world.key()].versions.active.clone().unwrap();
+    let (trigger, head) = (world.round().trigger().clone(), world.ledger.head());
+    let thief = RoundSecrets::generate(&mut world.rng);
+    for number in 0..70 {
+        let receives = number == 0;
+        let victim = world.address(0);
+        let fake = crate::announce::Announce::build(&trigger, &victim, &thief, &[], (receives, head), &mut world.rng);
+        world.pending.push(world.record(0, Kind::Announce, trigger.digest(), fake.encode()));
+    }
+    let mut own = Vec::new();
+    for (place, share) in shares.iter().enumerate() {
+        let (secret, who) = (RoundSecrets::generate(&mut world.rng), world.address(place));
+        let held = [(output.as_ref(), share)];
+        let announce = crate::announce::Announce::build(&trigger, &who, &secret, &held, (true, head), &mut world.rng);
+        world.pending.push(world.record(place, Kind::Announce, trigger.digest(), announce.encode()));
+        own.push(secret);
+    }
+    world.to_height(18);
+    let info = world.info();
+    assert!(info.player(&world.address(0)).unwrap().1.e1 == own[0].receive().mul_g1());
+    assert_eq!(info.dealers.len(), 4);
+}
