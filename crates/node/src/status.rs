@@ -1,11 +1,15 @@
 //! What a node says of itself: public facts, for people and machines.
 
+use quorumkeep_dkg::app::App;
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::ledger::KeyState;
 use quorumkeep_dkg::round::Phase;
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
+
+/// Applications that a [`Status`] lists: strangers can register as many as they like.
+pub const APPS_SHOWN_MAX: usize = 100;
 
 /// One operator of the configuration in force.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,6 +88,20 @@ pub struct AppStatus {
     pub policy: String,
 }
 
+impl AppStatus {
+    /// What is said of `app`.
+    #[must_use]
+    pub fn new(key: &KeyId, app: &App) -> Self {
+        Self {
+            key: *key,
+            id: app.id.clone(),
+            epoch: app.epoch,
+            format: format!("{:?}", app.format).to_lowercase(),
+            policy: format!("{:?}", app.policy).to_lowercase(),
+        }
+    }
+}
+
 /// The whole picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
@@ -105,8 +123,11 @@ pub struct Status {
     pub operators: Vec<OperatorStatus>,
     /// The keys.
     pub keys: Vec<KeyStatus>,
-    /// The applications.
+    /// The first [`APPS_SHOWN_MAX`] applications; `GET /app` tells of any.
     pub apps: Vec<AppStatus>,
+    /// How many applications there are.
+    #[serde(default)]
+    pub apps_total: usize,
     /// Could this node produce a valid partial signature of every active version?
     pub ready: bool,
     /// Why it does not serve, if it does not.
@@ -125,13 +146,7 @@ impl Node {
             address: member.address,
             socket: member.socket.clone(),
         });
-        let apps = self.ledger.apps().iter().map(|((key, id), app)| AppStatus {
-            key: *key,
-            id: id.clone(),
-            epoch: app.epoch,
-            format: format!("{:?}", app.format).to_lowercase(),
-            policy: format!("{:?}", app.policy).to_lowercase(),
-        });
+        let apps = self.ledger.apps().iter().take(APPS_SHOWN_MAX).map(|((key, _), app)| AppStatus::new(key, app));
         Status {
             network: *self.ledger.network(),
             address: *self.operator.address(),
@@ -143,6 +158,7 @@ impl Node {
             operators: operators.collect(),
             keys: self.ledger.keys().iter().map(|(key, state)| self.key_status(key, state)).collect(),
             apps: apps.collect(),
+            apps_total: self.ledger.apps().len(),
             ready: self.serving().is_ready(),
             suspended: self.suspension.as_ref().map(|suspension| suspension.reason.clone()),
             halted: self.is_halted(),

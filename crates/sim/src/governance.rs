@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use quorumkeep_dkg::config::{
-    Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, governed_header,
-};
+use quorumkeep_dkg::config::{Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{KeyId, NetworkId};
 use quorumkeep_sharing::{Index, Threshold};

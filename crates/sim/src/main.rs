@@ -7,6 +7,7 @@
 //! A run is a pure function of its seed and these arguments. One process removes at most one rule.
 // Machines, chains and places are numbered by the simulator itself; a wrong one is a bug that should be loud.
 #![allow(clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod chance;
 mod cli;

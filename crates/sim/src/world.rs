@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use quorumkeep_curves::hash::keccak256_many;
+use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::config::Config;
-use quorumkeep_dkg::envelope::{Envelope, record_id};
+use quorumkeep_dkg::envelope::{Envelope, Kind as RecordKind, record_id};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
 use quorumkeep_dkg::info::Info;
 use quorumkeep_dkg::ledger::{Event as LedgerEvent, KeyState, Ledger};
@@ -173,7 +174,9 @@ impl World {
         let mut all = Vec::new();
         for chain in &mut self.chains {
             let events = chain.advance(&self.orderer, &self.memory, &mut self.rng);
-            all.push(events.map_err(|alarm| Violation::new(format!("the reader refused the orderer's block: {alarm}")))?);
+            all.push(
+                events.map_err(|alarm| Violation::new(format!("the reader refused the orderer's block: {alarm}")))?,
+            );
         }
         self.count(&all[0]);
         self.judge(|oracle, world| {
@@ -298,7 +301,6 @@ impl World {
         if censored || mute {
             return;
         }
-        self.vouch(place, &bytes);
         let faults = if self.calm { crate::plan::Faults::default() } else { self.plan.faults };
         if happens(&mut self.rng, faults.lose) {
             return;
@@ -312,10 +314,17 @@ impl World {
         }
     }
 
-    /// A signature that honest code made a moment ago needs no pairing to be believed; some are checked all the same.
-    fn vouch(&mut self, place: usize, bytes: &[u8]) {
-        if self.seats[place].honest && below(&mut self.rng, VERIFIED_ONE_IN) != 0 {
-            self.memory.holds(record_id(bytes), Digest::ZERO, || true);
+    /// What a node's own code signed and proved a moment ago needs no pairing to be believed; some of it is checked all
+    /// the same. What a liar made instead is never believed.
+    fn vouch(&mut self, bytes: &[u8]) {
+        if below(&mut self.rng, VERIFIED_ONE_IN) == 0 {
+            return;
+        }
+        let id = record_id(bytes);
+        self.memory.holds(id, Digest::ZERO, || true);
+        let Ok(envelope) = Envelope::decode(bytes) else { return };
+        if envelope.header.kind == RecordKind::Announce {
+            self.memory.announce(id, envelope.header.digest, || Announce::decode(&envelope.body).ok());
         }
     }
 
@@ -403,9 +412,9 @@ impl World {
         let mut fx = Effects::default();
         node.handle(event, &mut self.rng, &mut fx);
         if !(crash && before) {
-            let committed = fx.commit(&mut seat.store).map_err(|error| {
-                Violation::new(format!("the store of {} refused a batch: {error}", seat.address()))
-            })?;
+            let committed = fx
+                .commit(&mut seat.store)
+                .map_err(|error| Violation::new(format!("the store of {} refused a batch: {error}", seat.address())))?;
             if !crash {
                 return self.dispatch(place, committed);
             }
@@ -433,6 +442,7 @@ impl World {
         self.check_disk(place)?;
         for bytes in committed.posts {
             if self.seats[place].honest {
+                self.vouch(&bytes);
                 self.post(place, bytes);
             } else {
                 self.post_as_liar(place, bytes);

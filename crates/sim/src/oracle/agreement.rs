@@ -62,7 +62,8 @@ impl Oracle {
 
     /// A node with an old disk that has seen its own later records serves nothing until a newer version is settled.
     fn check_rolled_back(&self, world: &World) -> Result<(), Violation> {
-        let settled = world.state().and_then(|state| state.versions.settled.as_ref()).map_or(0, |output| output.round());
+        let settled =
+            world.state().and_then(|state| state.versions.settled.as_ref()).map_or(0, |output| output.round());
         for seat in world.seats.iter().filter(|seat| seat.rolled_back.is_some_and(|height| height > settled)) {
             let Some(node) = &seat.node else { continue };
             if seat.rolled_back.is_some_and(|height| node.head().height >= height) && node.suspension().is_none() {

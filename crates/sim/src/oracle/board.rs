@@ -26,7 +26,9 @@ impl Oracle {
                 continue;
             }
             let ledger = world.ledger();
-            let Some(record) = records::verify(bytes, envelope, &world.memory, |a| ledger.operator_key(a)) else { continue };
+            let Some(record) = records::verify(bytes, envelope, &world.memory, |a| ledger.operator_key(a)) else {
+                continue;
+            };
             let within = |from: u64, to: u64| block.height > from && block.height <= to;
             match header.kind {
                 Kind::Deal if within(deadlines.announce, deadlines.deal) => {
@@ -74,7 +76,8 @@ impl Oracle {
             let disk = seat.store.disk();
             let Some(bytes) = disk.record(&world.key, round, Kind::Announce) else { continue };
             let Some((_, player)) = info.player(&seat.address()) else { continue };
-            let on_board = world.round().is_some_and(|r| r.announces_of(&seat.address()).any(|id| id == record_id(bytes)));
+            let on_board =
+                world.round().is_some_and(|r| r.announces_of(&seat.address()).any(|id| id == record_id(bytes)));
             let proves = self.proves_something(world, bytes);
             let secrets = disk.round_secret(&world.key, round).and_then(|bytes| RoundSecrets::from_bytes(bytes).ok());
             let own = secrets.is_some_and(|secrets| secrets.receive().mul_g1() == player.e1);
@@ -87,13 +90,19 @@ impl Oracle {
 
     /// Does this Announce name a version that is kept?
     fn proves_something(&self, world: &World, bytes: &[u8]) -> bool {
-        let Ok(announce) = Envelope::decode(bytes).and_then(|envelope| Announce::decode(&envelope.body)) else { return false };
+        let Ok(announce) = Envelope::decode(bytes).and_then(|envelope| Announce::decode(&envelope.body)) else {
+            return false;
+        };
         let kept = world.state().map(|state| state.versions.kept()).unwrap_or_default();
         announce.held.iter().any(|held| kept.iter().any(|output| output.id() == held.version))
     }
 
+    /// A machine whose disk was exchanged may have announced while it still held.
     fn could_hold(&self, world: &World, address: &Address, source: &Arc<Output>) -> bool {
-        world.seats.iter().any(|seat| seat.address() == *address && seat.holds(&world.key, &source.id()))
+        world
+            .seats
+            .iter()
+            .any(|seat| seat.address() == *address && (seat.stale || seat.holds(&world.key, &source.id())))
     }
 
     /// A dealer's first Deal is the one that counts.
@@ -130,7 +139,9 @@ impl Oracle {
             let Some(Ok(deal)) = transcript.deals().get(dealer).map(|counted| &counted.deal) else { continue };
             let owner = self.honest_points.get(&deal.r.to_bytes());
             if is_sound && let Some(owner) = owner.filter(|owner| *owner != dealer) {
-                return Violation::of(format!("the opening by {complainer} unveils what the honest {owner} dealt to it"));
+                return Violation::of(format!(
+                    "the opening by {complainer} unveils what the honest {owner} dealt to it"
+                ));
             }
         }
         if let Some(framed) = self.in_time.iter().find(|dealer| transcript.accused().contains_key(dealer)) {

@@ -42,6 +42,11 @@ impl Oracle {
         players >= usize::from(config.threshold.get()) && (sourced || generates)
     }
 
+    /// A first version that is never settled may have fewer than `t` honest holders: nothing is claimed for it.
+    fn is_owed(&self, world: &World) -> bool {
+        self.calm.is_owed && (self.is_settled || self.could_succeed(world))
+    }
+
     pub(super) fn count_rounds(&mut self, world: &World, events: &[Event]) -> Result<(), Violation> {
         let Some(began) = self.calm.began else { return Ok(()) };
         for event in events {
@@ -52,7 +57,7 @@ impl Oracle {
             }
         }
         let stuck = self.calm.failed >= ROUNDS_ENOUGH && self.calm.activated == 0;
-        if stuck && self.calm.is_owed && world.owes_liveness() {
+        if stuck && self.is_owed(world) && world.owes_liveness() {
             return Violation::of(format!("{ROUNDS_ENOUGH} calm rounds failed"));
         }
         Ok(())
@@ -63,7 +68,7 @@ impl Oracle {
     /// # Errors
     /// It is not.
     pub fn check_liveness(&self, world: &World) -> Result<(), Violation> {
-        if !self.calm.is_owed {
+        if !self.is_owed(world) {
             return Ok(());
         }
         if self.calm.activated == 0 {

@@ -61,7 +61,10 @@ impl Oracle {
                 Event::Announced(..) if chain == 0 => self.check_announced(world)?,
                 Event::Dealt(..) if chain == 0 => self.check_dealt(world)?,
                 Event::Result(..) if chain == 0 => self.check_result(world)?,
-                Event::Activated(_, output) => self.check_activated(output)?,
+                Event::Activated(_, output) => {
+                    self.check_holders(world, output)?;
+                    self.check_activated(output)?;
+                }
                 _ => {}
             }
         }
@@ -76,7 +79,7 @@ impl Oracle {
         self.collect_shares(world)?;
         for event in events {
             if let Event::Activated(_, output) = event {
-                self.check_recovery(world, output)?;
+                self.check_recovery(output)?;
             }
         }
         self.check_agreement(world)?;

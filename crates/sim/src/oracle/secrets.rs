@@ -42,13 +42,9 @@ impl Oracle {
         Ok(())
     }
 
-    /// At least `t` hold the new version; any `t` of them recover the key; no mixture with an older version does.
-    pub(super) fn check_recovery(&mut self, world: &World, output: &Arc<Output>) -> Result<(), Violation> {
+    /// Any `t` holders recover the key; no mixture with an older version does.
+    pub(super) fn check_recovery(&mut self, output: &Arc<Output>) -> Result<(), Violation> {
         let (id, t) = (output.id(), usize::from(output.threshold().get()));
-        let holders = world.seats.iter().filter(|seat| seat.holds(&world.key, &id)).count();
-        if holders < t {
-            return Violation::of(format!("version {id} is active, but only {holders} of t = {t} hold it"));
-        }
         let mut rng = ChaCha20Rng::from_seed(id.0);
         let held: Vec<(Index, Scalar)> =
             self.shares.get(&id).into_iter().flatten().map(|(index, share)| (*index, *share)).collect();
@@ -118,6 +114,17 @@ impl Oracle {
 }
 
 impl Oracle {
+    /// At least `t` operators hold a version at the moment in which it becomes active.
+    pub(super) fn check_holders(&self, world: &World, output: &Output) -> Result<(), Violation> {
+        let (id, t) = (output.id(), usize::from(output.threshold().get()));
+        // A machine whose disk was exchanged held what it confirmed.
+        let holders = world.seats.iter().filter(|seat| seat.stale || seat.holds(&world.key, &id)).count();
+        if holders >= t {
+            return Ok(());
+        }
+        Violation::of(format!("version {id} is active, but only {holders} of t = {t} hold it"))
+    }
+
     /// Is there a settled version that so many operators really hold as it takes to settle it?
     fn is_truly_settled(&self, world: &World) -> bool {
         let Some(settled) = world.state().and_then(|state| state.versions.settled.clone()) else { return false };

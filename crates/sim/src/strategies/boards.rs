@@ -1,10 +1,10 @@
 //! Boards that lie: an empty one, two at a time, an old configuration.
 
+use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_dkg::config::Config;
 use quorumkeep_dkg::confirm::Confirm;
 use quorumkeep_dkg::envelope::Kind;
 use quorumkeep_dkg::ledger::Event;
-use quorumkeep_curves::bls::SecretScalar;
 
 use super::{Strategy, liar};
 use crate::chance::{below, sample};

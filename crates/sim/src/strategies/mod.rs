@@ -201,7 +201,9 @@ impl Kind {
     /// How many liars it needs.
     pub fn needs(self) -> Needs {
         match self {
-            Self::Honest | Self::ShrinkP | Self::EmptyBoard | Self::StolenIdentity | Self::ReplayedConfig => Needs::Nobody,
+            Self::Honest | Self::ShrinkP | Self::EmptyBoard | Self::StolenIdentity | Self::ReplayedConfig => {
+                Needs::Nobody
+            }
             Self::RogueC0 => Needs::Rogues,
             Self::RollbackDisk | Self::CloneNode => Needs::Half,
             Self::SplitHeads => Needs::Orderer,
@@ -211,7 +213,16 @@ impl Kind {
 
     /// Does it need a network without other faults?
     pub fn wants_quiet(self) -> bool {
-        matches!(self, Self::RogueC0 | Self::CopyR | Self::EmptyBoard | Self::ConfirmWithoutShare | Self::SelfComplaint | Self::GoSilent | Self::SplitHeads)
+        matches!(
+            self,
+            Self::RogueC0
+                | Self::CopyR
+                | Self::EmptyBoard
+                | Self::ConfirmWithoutShare
+                | Self::SelfComplaint
+                | Self::GoSilent
+                | Self::SplitHeads
+        )
     }
 
     /// With this strategy played to the end, must a version become active in the calm? Not on a board that was forked.

@@ -90,17 +90,17 @@ fn coefficients(xs: &[Scalar], ys: &[G2]) -> Option<Vec<G2>> {
         let mut basis = vec![Scalar::one()];
         let mut denominator = Scalar::one();
         for other in xs.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other) {
-            denominator = denominator * (*x - *other);
+            denominator *= *x - *other;
             let mut next = vec![Scalar::zero(); basis.len() + 1];
             for (k, coefficient) in basis.iter().enumerate() {
-                next[k + 1] = next[k + 1] + *coefficient;
-                next[k] = next[k] - *coefficient * *other;
+                next[k + 1] += *coefficient;
+                next[k] -= *coefficient * *other;
             }
             basis = next;
         }
         let scale = denominator.invert()?;
         for (sum, coefficient) in out.iter_mut().zip(basis) {
-            *sum = *sum + y.mul(&(coefficient * scale));
+            *sum += y.mul(&(coefficient * scale));
         }
     }
     Some(out)
