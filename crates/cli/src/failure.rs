@@ -278,8 +278,9 @@ impl From<SessionError> for Failure {
             E::MixedVersions { .. } => Code::MixedVersions,
             E::Recover(_) => Code::Recovery,
             E::TimedOut { .. } => Code::TimedOut,
+            E::BoardNeeded { .. } => Code::Unreachable,
             E::OrdererKey => Code::BadFile,
-            E::Tls(_) | E::TooManyConfigs { .. } | E::Internal(_) => Code::Failed,
+            E::Tls(_) | E::TooManyConfigs { .. } | E::StaleGovernance { .. } | E::Internal(_) => Code::Failed,
         };
         Self::new(code, error)
     }

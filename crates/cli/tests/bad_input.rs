@@ -47,7 +47,9 @@ fn unknown_names(network: &Network) {
     network.run(&with(&recover, &owner)).fails(4, "unknown_app");
     let other_key = ["--app", "mine", "--key", "other"];
     network.run(&with(&["app", "show"], &other_key)).fails(4, "unknown_key");
-    network.run(&with(&["app", "register", "--id", "x", "--policy", "public", "--key", "other"], &owner)).fails(4, "unknown_key");
+    network
+        .run(&with(&["app", "register", "--id", "x", "--policy", "public", "--key", "other"], &owner))
+        .fails(4, "unknown_key");
     network.run(&with(&["app", "show", "--app", "not an id"], &[])).fails(3, "bad_app_id");
     assert!(!network.path("k").exists());
 }
@@ -108,11 +110,11 @@ fn another_server_in_its_place(network: &mut Network) {
     network.kill(&node(1));
     network.kill(&node(2));
     let listen = network.socket(1);
-    let run = ["node", "run", "--dir", "node2", "--operator-dir", "op2", "--passphrase-file", "pass", "--listen", &listen];
+    let run =
+        ["node", "run", "--dir", "node2", "--operator-dir", "op2", "--passphrase-file", "pass", "--listen", &listen];
     network.spawn(&node(2), &with(&run, &[]));
-    let status = network.wait("the impostor answers", |status| {
-        status["nodes"][0]["health"].as_str().unwrap().contains("was expected")
-    });
+    let status = network
+        .wait("the impostor answers", |status| status["nodes"][0]["health"].as_str().unwrap().contains("was expected"));
     assert_eq!(status["nodes"][0]["ready"], false, "{status}");
     refuse_for_lack_of_nodes(network);
     network.kill(&node(2));
@@ -170,14 +172,18 @@ fn an_empty_board_where_a_key_was_known_is_an_alarm() {
     let status = network.status().unwrap();
     assert_eq!(status["keys"][0]["group_key"], group_key);
     let nodes = status["nodes"].as_array().unwrap();
-    assert!(nodes.iter().all(|node| node["halted"] == true && !node["held"].as_array().unwrap().is_empty()), "{status:#}");
+    assert!(
+        nodes.iter().all(|node| node["halted"] == true && !node["held"].as_array().unwrap().is_empty()),
+        "{status:#}"
+    );
     network.decrypt("mine");
 }
 
 /// Every node has raised an alarm; node 1 so many times.
 fn wait_for_alarms(network: &Network, of_first: usize) {
     let alarms = |number: usize| network.logged(&node(number)).matches("ALARM").count();
-    let raised = poll(PATIENCE, || (alarms(1) >= of_first && (2..=PLAN.n).all(|number| alarms(number) >= 1)).then_some(()));
+    let raised =
+        poll(PATIENCE, || (alarms(1) >= of_first && (2..=PLAN.n).all(|number| alarms(number) >= 1)).then_some(()));
     raised.expect("an alarm of every node");
 }
 
@@ -189,7 +195,8 @@ fn a_node_does_not_believe_the_board_of_another_network() {
     other.start_board();
     let (board, listen) = (other.socket(0), network.socket(1));
     network.kill(&node(1));
-    let run = ["node", "run", "--dir", "node1", "--operator-dir", "op1", "--passphrase-file", "pass", "--listen", &listen];
+    let run =
+        ["node", "run", "--dir", "node1", "--operator-dir", "op1", "--passphrase-file", "pass", "--listen", &listen];
     network.spawn(&node(1), &with(&run, &["--board", &board]));
     let refused = poll(PATIENCE, || network.logged(&node(1)).contains("it belongs to network").then_some(()));
     refused.expect("the node says that the board is another network's");

@@ -43,15 +43,11 @@ pub enum Rule {
     AlternateSource,
     /// The newest settled version is kept until a newer one is settled.
     SettledKeep,
-    /// The pad of a ciphertext is bound to round, dealer and player.
-    PadBinding,
-    /// A decrypted dealing that is not below `r` is invalid.
-    PlaintextRange,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 18] = [
         Self::ProofOfA0,
         Self::ProofOfR,
         Self::SubgroupCheck,
@@ -70,8 +66,6 @@ impl Rule {
         Self::OwnRecords,
         Self::AlternateSource,
         Self::SettledKeep,
-        Self::PadBinding,
-        Self::PlaintextRange,
     ];
 
     /// The name, as a command line takes it.
@@ -96,8 +90,6 @@ impl Rule {
             Self::OwnRecords => "own_records",
             Self::AlternateSource => "alternate_source",
             Self::SettledKeep => "settled_keep",
-            Self::PadBinding => "pad_binding",
-            Self::PlaintextRange => "plaintext_range",
         }
     }
 

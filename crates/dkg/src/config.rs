@@ -471,8 +471,8 @@ impl Genesis {
             return Err(ConfigError::Genesis("the name of a key has 1 to 64 characters of a-z 0-9 . _ -"));
         }
         let (players, n) = (usize::from(self.players_min), config.n());
-        if players < usize::from(config.threshold.get()) || players > n {
-            return Err(ConfigError::Genesis("the number of players must lie between t and n"));
+        if players < usize::from(config.threshold.get() + config.settle_margin) || players > n {
+            return Err(ConfigError::Genesis("the number of players must lie between t + b and n"));
         }
         Ok(())
     }

@@ -332,10 +332,8 @@ pub struct Opening(pub [u8; 48]);
 /// XORs a dealing with `H(enc(tag, S, info_digest, dealer, player, 0))`. `S` is never used unhashed.
 #[must_use]
 pub fn apply_pad(text: &[u8; 32], shared: &G1, info: &Info, dealer: &Address, player: &Address) -> Zeroizing<[u8; 32]> {
-    let mut writer = Writer::new(tags::DKG_PAD).point(shared);
-    if rules::on(rules::Rule::PadBinding) {
-        writer = writer.fixed(&info.digest().0).fixed(&dealer.0).fixed(&player.0).u8(0);
-    }
+    let writer = Writer::new(tags::DKG_PAD).point(shared).fixed(&info.digest().0);
+    let writer = writer.fixed(&dealer.0).fixed(&player.0).u8(0);
     let preimage = Zeroizing::new(writer.finish());
     let mut out = Zeroizing::new(keccak256(&preimage));
     out.iter_mut().zip(text).for_each(|(pad, byte)| *pad ^= byte);

@@ -449,7 +449,7 @@ impl KeyState {
         let result = round.finish();
         self.last = Some((number, result.as_ref().map(|output| output.id()).map_err(|failure| *failure)));
         match result {
-            Ok(output) => self.activate(key, output, &round, now, events),
+            Ok(output) => self.activate(key, output, now, events),
             Err(failure) => events.push(Event::Failed(*key, number, failure)),
         }
         // Last, so that what this board says is complete before a node stops believing it.
@@ -458,17 +458,15 @@ impl KeyState {
         }
     }
 
-    fn activate(&mut self, key: &KeyId, output: Arc<Output>, round: &Round, now: (u64, u64), events: &mut Vec<Event>) {
+    fn activate(&mut self, key: &KeyId, output: Arc<Output>, now: (u64, u64), events: &mut Vec<Event>) {
         let before = self.versions.active.replace(output.clone());
         if !rules::on(rules::Rule::SettledKeep) {
             // "Active and previous", read literally: what the rule of settling replaces.
             self.versions.settled = before.or_else(|| Some(output.clone()));
         }
         self.active_since = now;
-        events.push(Event::Activated(*key, output.clone()));
-        let confirmed = round.transcript().map_or(0, |transcript| transcript.confirmed());
-        if confirmed >= output.settle_count() && rules::on(rules::Rule::SettledKeep) {
-            self.settle(key, &output, events);
-        }
+        // Confirms alone settle nothing: an orderer that shows them to some nodes only would make these forget the version
+        // before while the others erase the new one. The next Announces are bound to the head with the Confirms in it.
+        events.push(Event::Activated(*key, output));
     }
 }

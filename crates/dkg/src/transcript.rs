@@ -5,7 +5,7 @@
 //! (h_deal, h_complain]      first Complain of each player per (dealer, core) counts
 //! h_complain                outcome: D, the public polynomial, all public shares, the version id; or Failed
 //! (h_complain, h_confirm]   first Confirm of each player counts
-//! h_confirm                 active with t valid Confirms; settled with t + b; or Failed
+//! h_confirm                 active with t valid Confirms (a generation: t + b); or Failed
 //! ```
 
 use std::collections::BTreeMap;
@@ -260,9 +260,8 @@ impl Transcript {
             let confirm = Confirm::decode(&record.envelope().body).ok()?;
             Some((confirm.version, confirm.is_valid(&self.info, &sender, output, &self.cut)))
         };
-        let Some((_, valid)) = memory.vote(record.id(), Digest(context), check) else {
-            return Verdict::Fault(FaultKind::Malformed);
-        };
+        // One that cannot be read uses up the slot like any other invalid one.
+        let valid = memory.vote(record.id(), Digest(context), check).is_some_and(|(_, valid)| valid);
         self.confirms.insert(sender, valid);
         if valid { Verdict::Valid } else { Verdict::Fault(FaultKind::Confirm) }
     }
@@ -308,6 +307,15 @@ impl Transcript {
         Ok(output)
     }
 
+    /// A reshare needs `t`. A generation needs `t + b`: there is no older version to fall back on, and of `t` that only
+    /// say that they hold it, `b` may be liars.
+    fn confirms_needed(&self, output: &Output) -> usize {
+        match self.info.trigger.kind {
+            RoundKind::Genesis => output.settle_count(),
+            RoundKind::Reshare => usize::from(output.threshold().get()),
+        }
+    }
+
     /// How many distinct players proved their share of the result.
     #[must_use]
     pub fn confirmed(&self) -> usize {
@@ -324,7 +332,7 @@ impl Transcript {
             Some(Err(failure)) => return Err(*failure),
             None => return Err(Failure::NoSource),
         };
-        let (found, needed) = (self.confirmed(), usize::from(output.threshold().get()));
+        let (found, needed) = (self.confirmed(), self.confirms_needed(&output));
         if found < needed { Err(Failure::TooFewConfirms { found, needed }) } else { Ok(output) }
     }
 }

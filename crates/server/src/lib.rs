@@ -11,11 +11,11 @@ pub mod sealed;
 pub mod session;
 pub mod tls;
 
-#[cfg(test)]
-mod testkit;
 mod board_link;
 pub mod network;
 pub mod node_api;
 mod peers;
 pub mod runtime;
+#[cfg(test)]
+mod testkit;
 mod writer;

@@ -1,9 +1,13 @@
 //! The HTTP interface of a node. `openapi.json` beside this file is its description, and a test keeps both in step.
 
+mod apps;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +16,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quorumkeep_curves::enc::Writer as Encoder;
 use quorumkeep_curves::tags;
-use quorumkeep_dkg::app::App;
 use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::output::Output;
@@ -25,11 +28,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::http::{JsonBody, QueryArgs, RawBody};
+use crate::http::{JsonBody, QueryArgs, Rate, RawBody};
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 use crate::runtime::Shared;
 use crate::writer::{Command, now_ms};
+
+pub use apps::{AppQuery, RegisterBody};
 
 /// The description of this interface.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -38,6 +43,7 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/status"),
     ("get", "/pubkey"),
+    ("get", "/app"),
     ("post", "/app/sign"),
     ("post", "/app/register"),
     ("get", "/health"),
@@ -54,6 +60,13 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("post", "/reshare/complete"),
 ];
 
+/// How long an answer to `/status` is given again.
+const STATUS_LIFETIME: Duration = Duration::from_millis(50);
+/// Registrations that one address may ask for, and that the node carries, in [`REGISTRATIONS_WINDOW`].
+const REGISTRATIONS_EACH: u32 = 10;
+const REGISTRATIONS_ALL: u32 = 60;
+const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(60);
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct Api {
@@ -62,13 +75,17 @@ pub struct Api {
     database: Arc<PathBuf>,
     reader: Arc<Mutex<Option<Reader>>>,
     metrics: Metrics,
+    registrations: Rate,
+    status: Arc<tokio::sync::Mutex<Option<(Instant, Bytes)>>>,
 }
 
 impl Api {
     /// Handlers for this node.
     #[must_use]
     pub fn new(shared: Arc<Shared>, commands: mpsc::Sender<Command>, database: PathBuf, metrics: Metrics) -> Self {
-        Self { shared, commands, database: Arc::new(database), reader: Arc::default(), metrics }
+        let registrations = Rate::new(REGISTRATIONS_EACH, REGISTRATIONS_ALL, REGISTRATIONS_WINDOW);
+        let (database, reader, status) = (Arc::new(database), Arc::default(), Arc::default());
+        Self { shared, commands, database, reader, metrics, registrations, status }
     }
 
     async fn query<T: Send + 'static>(&self, look: impl FnOnce(&Node) -> T + Send + 'static) -> Result<T, Problem> {
@@ -99,7 +116,8 @@ impl Api {
                 (None, None) => Ok(None),
             }
         });
-        let row = found.await.map_err(|_| stopping())?.map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
+        let row =
+            found.await.map_err(|_| stopping())?.map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
         Ok(row.and_then(|row| Output::decode(&row.bytes).ok()))
     }
 }
@@ -113,8 +131,9 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/pubkey", get(pubkey))
+        .route("/app", get(apps::show))
         .route("/app/sign", post(app_sign))
-        .route("/app/register", post(app_register))
+        .route("/app/register", post(apps::register))
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/metrics", get(|State(api): State<Api>| async move { api.metrics.response() }))
@@ -134,9 +153,19 @@ fn ok(value: impl Serialize) -> Response {
     axum::Json(value).into_response()
 }
 
+/// Everyone who asks within a moment gets the same picture: asking must not keep the writer from its work.
 async fn status(State(api): State<Api>) -> Result<Response, Problem> {
-    let status: Status = api.query(Node::status).await?;
-    Ok(ok(status))
+    let mut kept = api.status.lock().await;
+    let fresh = kept.as_ref().filter(|(since, _)| since.elapsed() < STATUS_LIFETIME).map(|(_, bytes)| bytes.clone());
+    let bytes = match fresh {
+        Some(bytes) => bytes,
+        None => {
+            let status: Status = api.query(Node::status).await?;
+            let bytes = serde_json::to_vec(&status).map_err(|_| Problem::from(Code::Internal))?;
+            kept.insert((Instant::now(), bytes.into())).1.clone()
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
 async fn health() -> Response {
@@ -335,33 +364,6 @@ fn sign_problem(error: SignError) -> Problem {
     Problem::new(code, error.to_string())
 }
 
-/// An application to register.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterBody {
-    /// The key.
-    pub key: KeyId,
-    /// The encoded `App` body in hexadecimal.
-    pub app: String,
-}
-
-async fn app_register(State(api): State<Api>, JsonBody(body): JsonBody<RegisterBody>) -> Result<Response, Problem> {
-    let malformed = || Problem::new(Code::Malformed, "The application is not an encoded App in hexadecimal.");
-    let bytes = hex::decode(&body.app).map_err(|_| malformed())?;
-    let app = App::decode(&bytes).map_err(|_| malformed())?;
-    let (key, network) = (body.key, api.shared.network);
-    let checked = move |node: &Node| {
-        if !node.ledger().keys().contains_key(&key) {
-            return Err("there is no such key");
-        }
-        let before = node.ledger().apps().get(&(key, app.id.clone()));
-        if before == Some(&app) { Ok(()) } else { app.check(&network, &key, before) }
-    };
-    api.query(checked).await?.map_err(|reason| Problem::new(Code::Refused, reason))?;
-    api.command(Command::Event(Event::Register(key, bytes), None)).await?;
-    Ok((StatusCode::ACCEPTED, ok(json!({ "carried": true }))).into_response())
-}
-
 /// A message whose sender is or was an operator, with his signature.
 fn from_operator(api: &Api, bytes: &[u8]) -> Result<Envelope, Problem> {
     let envelope = Envelope::decode(bytes).map_err(|_| Problem::new(Code::Malformed, "This is not an envelope."))?;
@@ -409,7 +411,8 @@ mod tests {
             methods.as_object().unwrap().keys().map(move |method| (method.clone(), path.clone()))
         });
         let mut described: Vec<_> = described.collect();
-        let mut routed: Vec<_> = ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let mut routed: Vec<_> =
+            ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
         described.sort();
         routed.sort();
         assert_eq!(described, routed);

@@ -8,20 +8,29 @@ use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::Address;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use crate::client::{Client, Error, Settings};
 use crate::client::{Backoff, retry};
+use crate::client::{Client, Error, Settings};
 use crate::runtime::Shared;
 use crate::tls::Pin;
 use crate::writer::Message;
 
 /// Messages under way at a time.
-const IN_FLIGHT_MAX: usize = 64;
+const IN_FLIGHT_MAX: usize = 256;
+/// Of these to one peer: one that does not answer must not hold up what is for the others.
+const IN_FLIGHT_EACH: usize = 16;
 /// A message is for the running round; after a few seconds the board has it anyway.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(2), attempts: 5 };
 
+/// A peer and the places for messages to it.
+#[derive(Clone)]
+struct Peer {
+    client: Client,
+    slots: Arc<Semaphore>,
+}
+
 /// Sends messages for ever.
 pub async fn send(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>, mut stop: watch::Receiver<bool>) {
-    let mut clients: HashMap<(Address, String), Arc<Client>> = HashMap::new();
+    let mut clients: HashMap<(Address, String), Peer> = HashMap::new();
     let slots = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     loop {
         let message = tokio::select! {
@@ -29,7 +38,10 @@ pub async fn send(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>, mut s
             _ = stop.changed() => return,
         };
         let Some(message) = message else { return };
-        let Some(client) = client_for(&shared, &mut clients, &message.to) else { continue };
+        let Some(peer) = peer_of(&shared, &mut clients, &message.to) else { continue };
+        // The board has everything that an outcome depends on; a peer that is behind gets the rest from there.
+        let Ok(own) = peer.slots.try_acquire_owned() else { continue };
+        let client = peer.client;
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
         tokio::spawn(async move {
             let path = path_of(&message);
@@ -37,28 +49,25 @@ pub async fn send(shared: Arc<Shared>, mut queue: mpsc::Receiver<Message>, mut s
             if let Err(error) = retry(BACKOFF, Error::is_temporary, post).await {
                 tracing::debug!(peer = %message.to, %error, "a peer did not take a message");
             }
-            drop(slot);
+            drop((own, slot));
         });
     }
 }
 
-fn client_for(
-    shared: &Shared,
-    clients: &mut HashMap<(Address, String), Arc<Client>>,
-    to: &Address,
-) -> Option<Arc<Client>> {
+fn peer_of(shared: &Shared, clients: &mut HashMap<(Address, String), Peer>, to: &Address) -> Option<Peer> {
     let config = shared.config()?;
     let member = config.member(to)?;
     let name = (*to, member.socket.clone());
-    if let Some(client) = clients.get(&name) {
-        return Some(client.clone());
+    if let Some(peer) = clients.get(&name) {
+        return Some(peer.clone());
     }
     let pin = Pin::Operator { network: shared.network, address: *to, key: member.key.clone() };
-    let client = Arc::new(Client::new(pin, &member.socket, Settings::default()).ok()?);
+    let client = Client::new(pin, &member.socket, Settings::default()).ok()?;
+    let peer = Peer { client, slots: Arc::new(Semaphore::new(IN_FLIGHT_EACH)) };
     // An operator that moved gets a new client; the old one is dropped with its connection.
     clients.retain(|(address, _), _| address != to);
-    clients.insert(name, client.clone());
-    Some(client)
+    clients.insert(name, peer.clone());
+    Some(peer)
 }
 
 fn path_of(message: &Message) -> &'static str {

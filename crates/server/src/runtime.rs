@@ -2,9 +2,9 @@
 //! world: reading the board, posting to it, sending to peers, answering requests.
 //!
 //! ```text
-//! board reader --blocks--> +---------------+ --posts--> board poster
-//! HTTP handlers --events-> | writer thread | --sends--> peer sender
-//!                          +---------------+ --picture (serving, roster)--> HTTP handlers
+//! board reader --blocks (first)--> +---------------+ --posts--> board poster
+//! HTTP handlers --requests-------> | writer thread | --sends--> peer sender
+//!                                  +---------------+ --picture (serving, roster)--> HTTP handlers
 //! ```
 
 use std::net::SocketAddr;
@@ -66,6 +66,9 @@ pub enum RuntimeError {
     /// A transaction failed; nothing left the node that rested on it.
     #[error("the node stopped because its database failed: {0}")]
     Commit(String),
+    /// The thread that owns the database ended without a reason, which only a bug can do.
+    #[error("the node stopped because its writer thread died; its log says why")]
+    Writer,
     /// The system.
     #[error("the node cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -95,7 +98,8 @@ impl Shared {
             memory,
             serving: RwLock::new(node.serving()),
             config: RwLock::new(node.ledger().config().cloned()),
-            keys: RwLock::default(),
+            // A restored ledger has its operators already, and `update` acts on a change only.
+            keys: RwLock::new(Arc::new(node.ledger().operator_keys())),
         }
     }
 
@@ -152,7 +156,8 @@ impl RunningNode {
     /// Why the node failed.
     pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), RuntimeError> {
         let result = tokio::select! {
-            failure = &mut self.failed => failure.map_or(Ok(()), Err),
+            // Nobody told it to stop: without a word from it, the writer panicked.
+            failure = &mut self.failed => Err(failure.unwrap_or(RuntimeError::Writer)),
             () = stop => Ok(()),
         };
         self.shutdown().await;
@@ -193,18 +198,21 @@ pub async fn start(options: NodeOptions) -> Result<RunningNode, RuntimeError> {
     let address = server.local_addr();
 
     let (stop, stopped) = watch::channel(false);
-    let (commands, inbox) = mpsc::channel(1024);
+    let (blocks, block_queue) = mpsc::channel(16);
+    let (requests, request_queue) = mpsc::channel(1024);
     let (posts, post_queue) = mpsc::channel(1024);
     let (sends, send_queue) = mpsc::channel(1024);
     let (fail, failed) = oneshot::channel();
     let head = node.head();
-    let api = node_api::Api::new(shared.clone(), commands.clone(), path, metrics.clone());
-    let writer = writer::Writer::new(node, Box::new(store), shared.clone(), (posts, sends), &metrics);
-    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(inbox, fail))?;
-    let link = board_link::Link::new(&options.network, options.board)?;
+    let api = node_api::Api::new(shared.clone(), requests, path, metrics.clone());
+    let writer = writer::Writer::new(node, store, shared.clone(), (posts, sends), &metrics);
+    let inbox = writer::Inbox { blocks: block_queue, requests: request_queue };
+    let runtime = tokio::runtime::Handle::current();
+    let writer = std::thread::Builder::new().name("writer".into()).spawn(move || writer.run(inbox, &runtime, fail))?;
+    let link = board_link::Link::new(&options.network, options.board, shared.clone())?;
     let tasks = vec![
         tokio::spawn(certificates.keep_fresh()),
-        tokio::spawn(board_link::read(link.clone(), head, commands, stopped.clone())),
+        tokio::spawn(board_link::read(link.clone(), head, blocks, stopped.clone())),
         tokio::spawn(board_link::post(link, post_queue, stopped.clone())),
         tokio::spawn(peers::send(shared, send_queue, stopped.clone())),
         tokio::spawn(server.serve(node_api::router(api), stopped)),
@@ -221,5 +229,19 @@ fn open_store(options: &NodeOptions, network: &NetworkId, address: &Address) -> 
         Ok(SqliteStore::open(&path, binding, kek)?)
     } else {
         Ok(SqliteStore::create(&path, binding, kek)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_died_without_a_word_is_a_failure() {
+        let ((fail, failed), (stop, _)) = (oneshot::channel::<RuntimeError>(), watch::channel(false));
+        let writer = std::thread::spawn(move || drop(fail));
+        let node = RunningNode { address: crate::testkit::anywhere(), stop, failed, tasks: Vec::new(), writer };
+        let ended = node.run_until(std::future::pending()).await;
+        assert!(matches!(ended, Err(RuntimeError::Writer)), "{ended:?}");
     }
 }

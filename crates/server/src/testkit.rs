@@ -55,8 +55,9 @@ impl Network {
             threshold: Threshold::new(2, n).unwrap(),
             protocol: Protocol::Feldman,
             suite: SUITE_BLS12381_G2,
-            interval: 40,
-            windows: Windows { announce: 5, deal: 5, complain: 5, confirm: 5 },
+            interval: 4000,
+            // So long that no test outlasts its round.
+            windows: Windows { announce: 1000, deal: 1000, complain: 1000, confirm: 1000 },
             settle_margin: 0,
             finality: 0,
             owners: vec![],
@@ -122,8 +123,8 @@ pub(crate) fn record_for(network: NetworkId, key: &bn254::SecretKey, number: u64
     let header = Header {
         network,
         key: KeyId::ZERO,
-        round: number,
-        digest: Digest::ZERO,
+        round: 0,
+        digest: Digest(keccak256(&number.to_be_bytes())),
         kind: Kind::Announce,
         sender: Address::of(&key.public()),
         recipient: Address::ZERO,

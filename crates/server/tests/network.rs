@@ -4,10 +4,15 @@
 mod support;
 
 use quorumkeep_curves::bls::G1;
+use quorumkeep_curves::hash::keccak256;
 use quorumkeep_dkg::app::Policy;
+use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
+use quorumkeep_dkg::ids::Digest;
 use quorumkeep_dkg::output::Output;
 use quorumkeep_ibe::{AppId, AppIdentity, Format, PartialSignature, recover};
-use quorumkeep_server::node_api::{PartialAnswer, PubkeyAnswer, SignBody};
+use quorumkeep_node::status::AppStatus;
+use quorumkeep_server::node_api::{PartialAnswer, PubkeyAnswer, RegisterBody, SignBody};
+use quorumkeep_server::problem::Code;
 use quorumkeep_sharing::Index;
 use support::Network;
 
@@ -33,6 +38,11 @@ async fn a_key_is_made_signs_and_is_handed_on() {
     assert!(version.held);
 
     network.register("app-one", Policy::Public).await;
+    let path = |id: &str| format!("/app?key={}&id={id}", network.key());
+    let seen: AppStatus = network.client(2).get_json(&path("app-one")).await.unwrap();
+    assert_eq!((seen.id.as_str(), seen.epoch, seen.policy.as_str()), ("app-one", 1, "public"));
+    let unknown = network.client(2).get_json::<AppStatus>(&path("app-two")).await.unwrap_err();
+    assert_eq!(unknown.code(), Some(Code::NotFound));
     let output = output(&network, 1).await;
     let mut partials = Vec::new();
     for index in 0..3 {
@@ -52,6 +62,22 @@ async fn a_key_is_made_signs_and_is_handed_on() {
     network.start_node(3).await;
     let back = network.wait(3, "back", |s| s.keys[0].active.as_ref().is_some_and(|v| v.held && s.ready)).await;
     assert_eq!(back.keys[0].group_key, first.keys[0].group_key);
+
+    // It knows the operators from its disk: what it is sent is not a stranger's.
+    network.stop_node(3).await;
+    network.board.take().unwrap().stop().await;
+    network.start_node(3).await;
+    let header = Header {
+        network: network.file.network,
+        key: network.key(),
+        round: 0,
+        digest: Digest::ZERO,
+        kind: Kind::Ack,
+        sender: network.config.roster[0].address,
+        recipient: network.config.roster[3].address,
+    };
+    let receipt = Envelope::signed(header, vec![1], &Digest(keccak256(&[1])), &network.keys[0]);
+    network.client(3).post("/dkg/ack", receipt.encode()).await.unwrap();
     network.stop().await;
 }
 
@@ -74,5 +100,19 @@ async fn peers_give_receipts_for_a_deal() {
         status.keys.iter().any(|key| key.round.as_ref().is_some_and(|round| round.receipts >= 2))
     };
     network.wait(0, "receipts", receipts).await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_registers_so_often_and_no_more() {
+    let network = Network::start(2, 2).await;
+    let mut codes = Vec::new();
+    for _ in 0..12 {
+        let body = RegisterBody { key: network.key(), app: "00".into() };
+        let answer = network.client(0).post_json::<_, serde_json::Value>("/app/register", &body).await;
+        codes.push(answer.unwrap_err().code().unwrap());
+    }
+    assert_eq!(codes[..10], [Code::Malformed; 10]);
+    assert_eq!(codes[10..], [Code::RateLimited; 2]);
     network.stop().await;
 }

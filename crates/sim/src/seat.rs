@@ -27,8 +27,9 @@ pub struct Seat {
     pub deaf_until: u64,
     /// Until when its posts are lost.
     pub mute_until: u64,
-    /// The height at which its disk was exchanged for an older one that lacks records which it had posted.
-    pub rolled_back: Option<u64>,
+    /// Its disk was exchanged for an older one that lacks records of its own which stand on the board: the newest round
+    /// of those that only a holder can have made, and the height of the exchange.
+    pub rolled_back: Option<(u64, u64)>,
     /// A liar that threw away what it holds.
     pub forgot: bool,
 }

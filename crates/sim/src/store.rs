@@ -56,6 +56,11 @@ impl Disk {
         self.secrets.clear();
     }
 
+    /// Does this disk remember having made this record?
+    pub fn remembers(&self, bytes: &[u8]) -> bool {
+        self.records.values().any(|own| own == bytes)
+    }
+
     /// The versions whose shares are durable.
     pub fn versions(&self) -> impl Iterator<Item = &(KeyId, VersionId)> {
         self.shares.keys()
@@ -71,9 +76,9 @@ impl Disk {
         self.records.get(&(*key, round, kind, Digest::ZERO))
     }
 
-    /// How many own records there are of rounds up to the newest.
-    pub fn own_records(&self) -> usize {
-        self.records.len()
+    /// The height of the last block on this disk.
+    pub fn height(&self) -> u64 {
+        self.blocks.keys().next_back().copied().unwrap_or(0)
     }
 
     /// The secrets of a round, `e` first.

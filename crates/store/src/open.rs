@@ -16,7 +16,7 @@ use crate::schema;
 use crate::seal::{Binding, Place, Sealer};
 
 /// How long to wait for a reader that is in the way of a checkpoint.
-const BUSY: Duration = Duration::from_secs(5);
+pub const BUSY: Duration = Duration::from_secs(5);
 
 /// How often, and after which pause, the lock is tried again.
 const LOCK_ATTEMPTS: u32 = 20;

@@ -1,5 +1,7 @@
 //! Replacing the key-encryption key (see the crate's documentation for the order and what a crash leaves).
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::error::StoreError;
@@ -31,6 +33,9 @@ pub fn rewrap(transaction: &Transaction<'_>, old: &Sealer<'_>, next: u64) -> Res
     }
     Ok(())
 }
+
+/// How long a checkpoint waits for a reader; what it could not empty, the next commit tries again.
+const CHECKPOINT_BUSY: Duration = Duration::from_millis(100);
 
 type PlaceOf = fn(&Row<'_>) -> Result<Place, StoreError>;
 
@@ -71,7 +76,14 @@ impl SqliteStore {
         if !self.wal_pending {
             return;
         }
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        // The writer of the node waits here: a reader that does not finish must not hold it up with every commit.
+        let busy = self.connection.busy_timeout(CHECKPOINT_BUSY).and_then(|()| {
+            let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+            self.connection.query_row(sql, [], |row| row.get::<_, i64>(0))
+        });
+        if let Err(error) = self.connection.busy_timeout(open::BUSY) {
+            tracing::error!(%error, "the time to wait for readers was not restored");
+        }
         match busy {
             Ok(0) => self.wal_pending = false,
             Ok(_) => {

@@ -192,7 +192,7 @@ impl Show {
     async fn run(self) -> Result<Report> {
         let net = Net::open(&self.which.network).await?;
         let name = net.key_name(self.which.key.as_deref())?;
-        let application = net.session.application(&name, &app_id(&self.app)?)?;
+        let application = net.session.application(&name, &app_id(&self.app)?).await?;
         Ok(describe(&name, &application))
     }
 }

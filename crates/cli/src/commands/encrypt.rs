@@ -100,7 +100,7 @@ impl Encrypt {
             let net = Net::open(network).await?;
             let name = net.key_name(self.key.as_deref())?;
             let id = app_id(app)?;
-            if net.session.application(&name, &id)?.format == Format::EigenX {
+            if net.session.application(&name, &id).await?.format == Format::EigenX {
                 return Ok(Target::EigenX(Box::new(net.group_key(&name).await?), id));
             }
             let recipient = recipient::online(&net, Some(&name), app).await?;

@@ -54,7 +54,7 @@ pub fn run(command: &Recipient) -> Result<Report> {
 /// The recipient of an application in its present epoch, under the group key that `t` operators sign.
 pub async fn online(net: &Net, key: Option<&str>, app: &str) -> Result<AgeRecipient> {
     let name = net.key_name(key)?;
-    let application = of_format(net.session.application(&name, &app_id(app)?)?, Format::Age)?;
+    let application = of_format(net.session.application(&name, &app_id(app)?).await?, Format::Age)?;
     let group_key = net.group_key(&name).await?;
     AgeRecipient::new(application.identity, group_key).map_err(|error| Failure::new(Code::Failed, error))
 }

@@ -120,7 +120,17 @@ impl Network {
         self.run(&arguments).ok();
         for number in 1..=n {
             let dir = operator(number);
-            self.run(&["network", "sign", "--draft", "draft.json", "--operator-dir", &dir, "--passphrase-file", "pass"]).ok();
+            self.run(&[
+                "network",
+                "sign",
+                "--draft",
+                "draft.json",
+                "--operator-dir",
+                &dir,
+                "--passphrase-file",
+                "pass",
+            ])
+            .ok();
         }
     }
 
@@ -147,7 +157,8 @@ impl Network {
     pub fn spawn(&mut self, name: &str, arguments: &[&str]) {
         assert!(!self.is_running(name), "{name} runs already");
         let log = File::options().create(true).append(true).open(self.log(name)).unwrap();
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
+        let mut child =
+            self.command(arguments).stdout(Stdio::piped()).stderr(log.try_clone().unwrap()).spawn().unwrap();
         let out = child.stdout.take().unwrap();
         self.running.insert(name.to_owned(), child);
         let (said, heard) = mpsc::channel();
@@ -275,7 +286,10 @@ impl Network {
     pub fn decrypt(&self, app: &str) {
         let done = poll(PATIENCE, || {
             let answer = self.try_decrypt(app);
-            let again = matches!(answer.json["error"]["code"].as_str(), Some("mixed_versions" | "too_few_partials" | "unreachable"));
+            let again = matches!(
+                answer.json["error"]["code"].as_str(),
+                Some("mixed_versions" | "too_few_partials" | "unreachable")
+            );
             (!again).then_some(answer)
         });
         done.expect("the file does not open").ok();

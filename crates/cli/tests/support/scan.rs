@@ -130,7 +130,8 @@ pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
             forms.push(("raw", piece.to_vec()));
             forms.push(("HEX", hexadecimal.to_uppercase().into_bytes()));
             forms.push(("hex", hexadecimal.into_bytes()));
-            let list = |separator: &str| piece.iter().map(u8::to_string).collect::<Vec<_>>().join(separator).into_bytes();
+            let list =
+                |separator: &str| piece.iter().map(u8::to_string).collect::<Vec<_>>().join(separator).into_bytes();
             forms.push(("list", list(", ")));
             forms.push(("list", list(",")));
             for before in 0..3 {

@@ -46,6 +46,10 @@ pub fn member(index: u16, key: &bn254::SecretKey) -> Member {
 
 impl World {
     pub fn new(n: u16, t: u16, seed: u64) -> Self {
+        Self::with_margin(n, t, Config::default_settle_margin(usize::from(n), t), seed)
+    }
+
+    pub fn with_margin(n: u16, t: u16, settle_margin: u16, seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let keys: Vec<_> = (0..n).map(|_| bn254::SecretKey::random(&mut rng)).collect();
         let orderer = SigningKey::from_bytes(&[7; 32]);
@@ -58,7 +62,7 @@ impl World {
             suite: SUITE_BLS12381_G2,
             interval: 8,
             windows: Windows { announce: 2, deal: 2, complain: 2, confirm: 2 },
-            settle_margin: Config::default_settle_margin(usize::from(n), t),
+            settle_margin,
             finality: 0,
             owners: Vec::new(),
             authority: Authority::Roster,

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -23,11 +23,12 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::DbError;
+use super::answer::Answer;
 use super::log::{ANSWER_BLOCKS_MAX, SignedHead};
 use super::orderer::{Posted, Refusal, Status};
 use super::roster::GovernedError;
 use super::service::Shared;
-use crate::http::{Peer, QueryArgs, RawBody};
+use crate::http::{Peer, QueryArgs, RawBody, Slot};
 use crate::problem::{Code, Problem};
 
 /// The longest time that a reader may wait for a block, in milliseconds.
@@ -52,6 +53,7 @@ impl From<Refusal> for Problem {
             Refusal::TooLarge => Code::TooLarge,
             Refusal::Malformed | Refusal::NotARecord => Code::Malformed,
             Refusal::ForeignNetwork { .. } => Code::ForeignNetwork,
+            Refusal::CannotCount(_) => Code::Refused,
             Refusal::UnknownSigner { .. } => Code::UnknownSigner,
             Refusal::BadSignature => Code::BadSignature,
             Refusal::Governed(error) => governed_code(error),
@@ -69,7 +71,7 @@ fn governed_code(error: &GovernedError) -> Code {
         GovernedError::Config(E::Decode(_)) | GovernedError::Header => Code::Malformed,
         GovernedError::Config(E::ForeignNetwork | E::NotTheAnchor) => Code::ForeignNetwork,
         GovernedError::Config(E::NotSuccessor { .. }) | GovernedError::Conflict(_) => Code::Conflict,
-        GovernedError::Config(_) => Code::Refused,
+        GovernedError::Config(_) | GovernedError::Stranger(_) | GovernedError::Orderer(_) => Code::Refused,
     }
 }
 
@@ -134,16 +136,26 @@ fn default_limit() -> usize {
 
 async fn blocks(
     State(shared): State<Arc<Shared>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Extension(slot): Extension<Slot>,
     QueryArgs(args): QueryArgs<BlocksArgs>,
 ) -> Result<Response, Problem> {
     if args.from == 0 || args.limit == 0 {
         return Err(Problem::new(Code::Malformed, "from and limit begin at 1."));
     }
-    wait_for(&shared, args.from, args.wait_ms.min(WAIT_MS_MAX)).await;
-    let found = blocking(move || shared.log.blocks(args.from, args.limit)).await?;
+    if args.wait_ms > 0 && shared.log.head().height < args.from {
+        let too_many = || Problem::new(Code::RateLimited, "Too many readers of this address wait for a block.");
+        let _waiting = shared.waits.take(peer.ip(), 1).ok_or_else(too_many)?;
+        slot.wait(wait_for(&shared, args.from, args.wait_ms.min(WAIT_MS_MAX))).await?;
+    }
+    let reading = Arc::clone(&shared);
+    let found = blocking(move || reading.log.blocks(args.from, args.limit)).await?;
     let found = found.map_err(|error| Problem::from(&error))?;
+    let too_much = || Problem::new(Code::RateLimited, "Too many blocks are on their way to this address.");
+    let bytes = found.iter().map(|block| block.len() + 4).sum();
+    let part = shared.answers.take(peer.ip(), bytes).ok_or_else(too_much)?;
     let kind = HeaderValue::from_static("application/octet-stream");
-    Ok(([(header::CONTENT_TYPE, kind)], frame(&found)).into_response())
+    Ok(([(header::CONTENT_TYPE, kind)], Body::new(Answer::new(frame(&found), part))).into_response())
 }
 
 /// Waits until there is a block at this height, the time is over or the server stops.

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`orderer`] | the core: no socket, no clock; everything can be tested by calling it |
 //! | [`roster`] | who may post: the chain of configurations |
-//! | [`pool`] | records that wait, with a quota for each sender |
+//! | [`pool`], [`budget`] | records that wait, with a quota for each sender, class and round |
 //! | [`db`] | blocks on disk (SQLite) |
 //! | [`log`] | blocks for readers: the newest in memory, a signal for those who wait |
 //! | [`keys`], [`file`](mod@file) | the orderer's key and settings |
@@ -27,6 +27,7 @@
 //! one height are evidence against it. Run one orderer per key: restoring an old disk makes it contradict itself, which
 //! nodes notice and refuse.
 
+pub mod budget;
 pub mod db;
 pub mod file;
 pub mod keys;
@@ -36,6 +37,7 @@ pub mod pool;
 pub mod roster;
 pub mod service;
 
+mod answer;
 mod api;
 
 #[cfg(test)]

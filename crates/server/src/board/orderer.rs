@@ -45,11 +45,14 @@ pub enum Refusal {
     /// It is not signed by its sender.
     #[error("the signature is not the sender's")]
     BadSignature,
+    /// It can count nowhere: it would only fill the board.
+    #[error("{0}")]
+    CannotCount(&'static str),
     /// A governed record that the rules do not allow.
     #[error(transparent)]
     Governed(#[from] GovernedError),
     /// The sender has used up its part of the pool.
-    #[error("records of {sender} wait already; post again when they are on the board")]
+    #[error("enough records of {sender} wait already, or were taken for this round; post again later")]
     Full {
         /// Who.
         sender: Address,
@@ -153,7 +156,7 @@ impl Unverified {
             By::Operator(_) => return Err(Refusal::BadSignature),
             By::Roster(roster) => drop(roster.check(&self.envelope)?),
         }
-        Ok(Verified(Waiting { id: self.id, sender: self.envelope.header.sender, bytes: self.bytes }))
+        Ok(Verified(Waiting { id: self.id, header: self.envelope.header, bytes: self.bytes }))
     }
 }
 
@@ -250,7 +253,7 @@ impl Orderer {
         let envelope = Envelope::decode(bytes).map_err(|_| Refusal::Malformed)?;
         let by = self.who(&envelope)?;
         let sender = envelope.header.sender;
-        let room = self.pool.check_room(&sender, bytes.len(), self.roster.operators());
+        let room = self.pool.check_room(&envelope.header, bytes.len(), self.roster.operators());
         room.map_err(|Full| Refusal::Full { sender })?;
         Ok(Screened::Unverified(Box::new(Unverified { id, envelope, bytes: bytes.into(), by })))
     }
@@ -280,6 +283,7 @@ impl Orderer {
         }
         let sender = envelope.header.sender;
         let key = self.roster.operator(&sender).ok_or(Refusal::UnknownSigner { sender })?;
+        self.roster.can_count(envelope, self.head.height).map_err(Refusal::CannotCount)?;
         Ok(By::Operator(Arc::clone(key)))
     }
 
@@ -295,7 +299,7 @@ impl Orderer {
             return Ok(posted);
         }
         let posted = Posted { id: record.id, status: Status::Pending };
-        let sender = record.sender;
+        let sender = record.header.sender;
         self.pool.add(record, self.roster.operators()).map_err(|Full| Refusal::Full { sender })?;
         Ok(posted)
     }
@@ -330,6 +334,7 @@ impl Orderer {
         let block = Block::sign(&self.network, &self.head, now_ms.max(self.time_ms), records, &self.key);
         let head = self.commit(&block)?;
         self.pool.remove(chosen.iter().map(|record| &record.id));
+        self.pool.forget_before(self.roster.oldest_round(head.height));
         Ok(head)
     }
 
@@ -339,7 +344,7 @@ impl Orderer {
         let mut chosen = self.pool.choose(self.head.height);
         let mut stale = Vec::new();
         chosen.retain(|record| {
-            let good = !record.sender.is_zero() || fold(&mut roster, &record.bytes).is_some();
+            let good = !record.header.sender.is_zero() || fold(&mut roster, &record.bytes).is_some();
             if !good {
                 stale.push(record.id);
             }

@@ -1,11 +1,17 @@
-//! Records that wait for a block: a queue per sender, a quota per sender, and a choice that is fair between senders.
+//! Records that wait for a block: a lane per sender and class, a quota for each, and a choice that is fair between senders.
+//!
+//! A full lane stands in nobody's way, and not in the way of its sender's other lane either: applications, which strangers
+//! ask nodes to carry, never keep a round from its records.
 
 use std::collections::{BTreeMap, HashSet, VecDeque, vec_deque};
 use std::iter::Peekable;
 use std::sync::Arc;
 
+use quorumkeep_dkg::envelope::{Header, Kind};
 use quorumkeep_dkg::ids::{Address, Digest};
 use quorumkeep_dkg::limits;
+
+use super::budget::{Budget, RoundQuota};
 
 /// `M`: records of one sender in one block.
 pub const SENDER_BLOCK_RECORDS_MAX: usize = 64;
@@ -25,11 +31,21 @@ pub struct Quota {
     pub sender_bytes: usize,
     /// Bytes of all senders together.
     pub total_bytes: usize,
+    /// Applications of one sender.
+    pub sender_apps: usize,
+    /// Records of one sender for one round.
+    pub round: RoundQuota,
 }
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { sender_records: 512, sender_bytes: 8 * 1024 * 1024, total_bytes: 256 * 1024 * 1024 }
+        Self {
+            sender_records: 512,
+            sender_bytes: 8 * 1024 * 1024,
+            total_bytes: 256 * 1024 * 1024,
+            sender_apps: 32,
+            round: RoundQuota::default(),
+        }
     }
 }
 
@@ -42,15 +58,44 @@ impl Quota {
     }
 }
 
+/// What a record is for. The order is that of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Configurations and permissions, in one lane.
+    Governed,
+    /// Records of a round.
+    Round,
+    /// Applications.
+    App,
+}
+
+impl Class {
+    /// The class of a kind.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Config | Kind::Genesis => Self::Governed,
+            Kind::App => Self::App,
+            Kind::Announce | Kind::Deal | Kind::Complain | Kind::Confirm | Kind::Ack => Self::Round,
+        }
+    }
+}
+
 /// A record that waits.
 #[derive(Clone)]
 pub struct Waiting {
     /// `H(bytes)`.
     pub id: Digest,
-    /// Who sent it; zero if governed.
-    pub sender: Address,
+    /// What it says about itself; its sender is zero if governed.
+    pub header: Header,
     /// The encoded envelope.
     pub bytes: Arc<[u8]>,
+}
+
+impl Waiting {
+    fn lane(&self) -> (Class, Address) {
+        (Class::of(self.header.kind), self.header.sender)
+    }
 }
 
 /// The sender has used up its quota.
@@ -67,15 +112,16 @@ struct Queue {
 #[derive(Default)]
 pub struct Pool {
     quota: Quota,
-    queues: BTreeMap<Address, Queue>,
+    queues: BTreeMap<(Class, Address), Queue>,
     ids: HashSet<Digest>,
+    budget: Budget,
 }
 
 impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(quota: Quota) -> Self {
-        Self { quota, ..Self::default() }
+        Self { quota, budget: Budget::new(quota.round), ..Self::default() }
     }
 
     /// How many records wait.
@@ -96,15 +142,18 @@ impl Pool {
         self.ids.contains(id)
     }
 
-    /// Has this sender room for `length` more bytes, being one of `senders`?
+    /// Is there room for a record with this header and of `length` bytes, its sender being one of `senders`?
     ///
     /// # Errors
     ///
     /// [`Full`].
-    pub fn check_room(&self, sender: &Address, length: usize, senders: usize) -> Result<(), Full> {
-        let (count, bytes) = self.queues.get(sender).map_or((0, 0), |queue| (queue.records.len(), queue.bytes));
-        let fits = count < self.quota.sender_records && bytes + length <= self.quota.bytes_each(senders);
-        if fits { Ok(()) } else { Err(Full) }
+    pub fn check_room(&self, header: &Header, length: usize, senders: usize) -> Result<(), Full> {
+        let class = Class::of(header.kind);
+        let queue = self.queues.get(&(class, header.sender));
+        let (count, bytes) = queue.map_or((0, 0), |queue| (queue.records.len(), queue.bytes));
+        let max = if class == Class::App { self.quota.sender_apps } else { self.quota.sender_records };
+        let fits = count < max && bytes + length <= self.quota.bytes_each(senders);
+        if fits && self.budget.has_room(header, senders) { Ok(()) } else { Err(Full) }
     }
 
     /// Adds a record that does not wait yet.
@@ -113,32 +162,36 @@ impl Pool {
     ///
     /// [`Full`].
     pub fn add(&mut self, record: Waiting, senders: usize) -> Result<(), Full> {
-        self.check_room(&record.sender, record.bytes.len(), senders)?;
+        self.check_room(&record.header, record.bytes.len(), senders)?;
         if self.ids.insert(record.id) {
-            let queue = self.queues.entry(record.sender).or_default();
+            self.budget.add(&record.header);
+            let queue = self.queues.entry(record.lane()).or_default();
             queue.bytes += record.bytes.len();
             queue.records.push_back(record);
         }
         Ok(())
     }
 
-    /// The records of the next block: governed ones first, then one of each sender in turn, each sender's in the order in
-    /// which they came. The sender that begins changes with the height.
+    /// Forgets what was taken for rounds before this one: nothing more of them is taken.
+    pub fn forget_before(&mut self, round: u64) {
+        self.budget.forget_before(round);
+    }
+
+    /// The records of the next block: governed ones first, then those of rounds, then applications; in each class one of
+    /// every sender in turn, each sender's in the order in which they came. The sender that begins changes with the height.
     ///
     /// The records stay in the pool until [`Pool::remove`].
     #[must_use]
     pub fn choose(&self, height: u64) -> Vec<Waiting> {
         let mut choice = Choice::default();
-        let mut lanes: Vec<Lane<'_>> = self.queues.iter().map(|(sender, queue)| Lane::new(sender, queue)).collect();
-        let governed = usize::from(lanes.first().is_some_and(|lane| lane.sender.is_zero()));
-        if let Some((lane, _)) = lanes.split_first_mut().filter(|_| governed == 1) {
-            while choice.take(lane) {}
+        for class in [Class::Governed, Class::Round, Class::App] {
+            let of_class = self.queues.iter().filter(|((own, _), _)| *own == class);
+            let mut lanes: Vec<Lane<'_>> = of_class.map(|(_, queue)| Lane::new(queue)).collect();
+            let turn = usize::try_from(height).unwrap_or(0) % lanes.len().max(1);
+            lanes.rotate_left(turn);
+            // Every pass takes at most one record of each sender.
+            while lanes.iter_mut().filter_map(|lane| choice.take(lane).then_some(())).count() > 0 {}
         }
-        let mut others = lanes.split_off(governed);
-        let turn = usize::try_from(height).unwrap_or(0) % others.len().max(1);
-        others.rotate_left(turn);
-        // Every pass takes at most one record of each sender.
-        while others.iter_mut().filter_map(|lane| choice.take(lane).then_some(())).count() > 0 {}
         choice.records
     }
 
@@ -155,15 +208,14 @@ impl Pool {
 
 /// One sender's queue while a block is put together.
 struct Lane<'a> {
-    sender: &'a Address,
     rest: Peekable<vec_deque::Iter<'a, Waiting>>,
     count: usize,
     bytes: usize,
 }
 
 impl<'a> Lane<'a> {
-    fn new(sender: &'a Address, queue: &'a Queue) -> Self {
-        Self { sender, rest: queue.records.iter().peekable(), count: 0, bytes: 0 }
+    fn new(queue: &'a Queue) -> Self {
+        Self { rest: queue.records.iter().peekable(), count: 0, bytes: 0 }
     }
 }
 
@@ -197,16 +249,57 @@ impl Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorumkeep_dkg::ids::{KeyId, NetworkId};
 
-    fn record(sender: u8, number: u32, length: usize) -> Waiting {
+    fn of_kind(kind: Kind, sender: u8, number: u32, length: usize) -> Waiting {
         let mut id = [sender; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        Waiting { id: Digest(id), sender: Address([sender; 20]), bytes: vec![0; length].into() }
+        id[4] = kind as u8;
+        let (sender, recipient) = (Address([sender; 20]), Address::ZERO);
+        let (network, key, digest) = (NetworkId([1; 32]), KeyId::ZERO, Digest::ZERO);
+        let header = Header { network, key, round: u64::from(number), digest, kind, sender, recipient };
+        Waiting { id: Digest(id), header, bytes: vec![0; length].into() }
+    }
+
+    /// Sender 0 stands for all operators together.
+    fn record(sender: u8, number: u32, length: usize) -> Waiting {
+        of_kind(if sender == 0 { Kind::Config } else { Kind::Announce }, sender, number, length)
+    }
+
+    #[test]
+    fn applications_have_a_small_lane_of_their_own_and_come_last() {
+        let mut pool = Pool::new(Quota::default());
+        let mut apps = 0;
+        while pool.add(of_kind(Kind::App, 1, apps, 800), 3).is_ok() {
+            apps += 1;
+        }
+        assert_eq!(apps, 32);
+        pool.add(record(1, 0, 90_000), 3).unwrap();
+        pool.add(record(2, 0, 90_000), 3).unwrap();
+        let kinds: Vec<_> = pool.choose(3).iter().map(|record| record.header.kind).collect();
+        assert_eq!(kinds[..3], [Kind::Announce, Kind::Announce, Kind::App]);
+    }
+
+    #[test]
+    fn a_round_has_so_many_records_of_one_sender_even_if_they_are_on_the_board() {
+        let mut pool = Pool::new(Quota::default());
+        let of_round = |number: u32| {
+            let mut record = record(1, number, 100);
+            record.header.round = 40;
+            record
+        };
+        for number in 0..4 {
+            pool.add(of_round(number), 3).unwrap();
+            pool.remove(&[of_round(number).id]);
+        }
+        assert_eq!(pool.add(of_round(4), 3), Err(Full));
+        pool.forget_before(41);
+        assert_eq!(pool.add(of_round(4), 3), Ok(()));
     }
 
     #[test]
     fn one_sender_cannot_use_up_the_room_of_another() {
-        let quota = Quota { sender_records: 1000, sender_bytes: 1 << 20, total_bytes: 4 << 20 };
+        let quota = Quota { sender_records: 1000, sender_bytes: 1 << 20, total_bytes: 4 << 20, ..Quota::default() };
         let mut pool = Pool::new(quota);
         let mut flooded = 0;
         while pool.add(record(1, flooded, 50_000), 8).is_ok() {
@@ -239,10 +332,10 @@ mod tests {
         pool.add(record(3, 0, 100), 3).unwrap();
         pool.add(record(0, 0, 100), 3).unwrap();
         let chosen = pool.choose(7);
-        assert!(chosen[0].sender.is_zero(), "governed records come first");
-        let first: HashSet<_> = chosen[1..4].iter().map(|record| record.sender).collect();
+        assert!(chosen[0].header.sender.is_zero(), "governed records come first");
+        let first: HashSet<_> = chosen[1..4].iter().map(|record| record.header.sender).collect();
         assert_eq!(first.len(), 3, "then one of every sender");
-        let own: Vec<_> = chosen.iter().filter(|record| record.sender == Address([1; 20])).collect();
+        let own: Vec<_> = chosen.iter().filter(|record| record.header.sender == Address([1; 20])).collect();
         assert_eq!(own.len(), SENDER_BLOCK_RECORDS_MAX);
         assert!(own.windows(2).all(|pair| pair[0].id < pair[1].id));
         assert_eq!(pool.len(), 203, "choosing takes nothing out");

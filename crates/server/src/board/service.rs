@@ -18,13 +18,22 @@ use super::log::Log;
 use super::orderer::{Orderer, OrdererError, Posted, Refusal, Screened};
 use super::pool::Quota;
 use super::{BoardFile, DbError, INTERVAL_MS_MIN, api};
-use crate::http::{BindError, Limits, Server, Strikes};
+use crate::http::{BindError, Limits, Server, Shares, Strikes};
 use crate::metrics::{HttpMetrics, Label, Metrics};
 use crate::tls::{self, Certificates, Identity, TlsError};
 
 /// Wrong signatures of one address within [`STRIKES_WINDOW`], before it has to wait.
 const STRIKES_MAX: u32 = 200;
 const STRIKES_WINDOW: Duration = Duration::from_secs(10);
+
+/// Readers of one address that may wait for a block; of this machine; of all.
+const WAITS_EACH: usize = 8;
+const WAITS_LOCAL: usize = 256;
+const WAITS_MAX: usize = 4096;
+/// Bytes of blocks on their way to one address, to this machine, to all. The largest block must fit.
+const ANSWERS_EACH: usize = 64 * 1024 * 1024;
+const ANSWERS_LOCAL: usize = 256 * 1024 * 1024;
+const ANSWERS_MAX: usize = 512 * 1024 * 1024;
 
 /// What an orderer runs with.
 #[derive(Debug, Clone)]
@@ -98,6 +107,10 @@ pub(super) struct Shared {
     orderer: Mutex<Orderer>,
     pub(super) log: Arc<Log>,
     pub(super) strikes: Strikes,
+    /// Readers that wait for a block.
+    pub(super) waits: Shares,
+    /// Bytes of blocks on their way to readers.
+    pub(super) answers: Shares,
     /// Signatures are checked by as many threads as there are processors, so that readers are always answered.
     pub(super) checks: Semaphore,
     pub(super) stop: watch::Receiver<bool>,
@@ -189,6 +202,8 @@ pub async fn start(folder: &Path, key: SigningKey, settings: Settings) -> Result
         orderer: Mutex::new(orderer),
         log: Arc::clone(&log),
         strikes: Strikes::new(STRIKES_MAX, STRIKES_WINDOW),
+        waits: Shares::new(WAITS_EACH, WAITS_LOCAL, WAITS_MAX),
+        answers: Shares::new(ANSWERS_EACH, ANSWERS_LOCAL, ANSWERS_MAX),
         checks: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
         stop: stopping.clone(),
         interval: Duration::from_millis(settings.interval_ms),

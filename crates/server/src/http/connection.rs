@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::guard::{Counts, Entered, Source};
+use super::guard::{Shares, Taken};
 use super::{Limits, Peer};
 use crate::metrics::HttpMetrics;
 
@@ -37,7 +37,7 @@ struct Shared {
 /// A connection's place; given back when dropped.
 struct Place {
     _slot: OwnedSemaphorePermit,
-    _source: Entered,
+    _source: Taken,
 }
 
 pub(super) async fn accept_loop(
@@ -48,7 +48,8 @@ pub(super) async fn accept_loop(
     metrics: HttpMetrics,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (slots, counts) = (Arc::new(Semaphore::new(limits.connections)), Counts::default());
+    let each = limits.connections_per_address;
+    let (slots, counts) = (Arc::new(Semaphore::new(limits.connections)), Shares::new(each, each, limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let (grace, acceptor) = (limits.grace, TlsAcceptor::from(tls));
     let shared = Arc::new(Shared { acceptor, router, limits, metrics, stop: stop.clone() });
@@ -79,9 +80,9 @@ async fn refused(error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn admit(tcp: TcpStream, peer: SocketAddr, slots: &Arc<Semaphore>, counts: &Counts, shared: &Arc<Shared>) {
+fn admit(tcp: TcpStream, peer: SocketAddr, slots: &Arc<Semaphore>, counts: &Shares, shared: &Arc<Shared>) {
     let slot = Arc::clone(slots).try_acquire_owned().ok();
-    let source = counts.enter(Source::of(peer.ip()), shared.limits.connections_per_address);
+    let source = counts.take(peer.ip(), 1);
     let (Some(slot), Some(source)) = (slot, source) else {
         shared.metrics.connection_refused();
         tracing::debug!(%peer, "connection refused: too many");

@@ -1,4 +1,4 @@
-//! Counting per peer address: open connections, and requests that failed a signature check.
+//! Counting per peer address: what is in use, what is done how often, and requests that failed a signature check.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -26,39 +26,100 @@ impl Source {
     }
 }
 
-/// How many connections each source has.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Counts(Arc<Mutex<HashMap<Source, usize>>>);
+/// Something of which each source has a part: connections, requests under way, bytes that are being sent.
+///
+/// This machine itself has another part: a whole network may run on one.
+#[derive(Debug, Clone)]
+pub struct Shares {
+    each: usize,
+    local: usize,
+    total: usize,
+    used: Arc<Mutex<Used>>,
+}
 
-impl Counts {
-    /// Counts one more connection of `source`, unless it has `max` already.
-    pub(super) fn enter(&self, source: Source, max: usize) -> Option<Entered> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(source).or_insert(0);
-        if *count >= max {
+#[derive(Debug, Default)]
+struct Used {
+    total: usize,
+    by: HashMap<Source, usize>,
+}
+
+impl Shares {
+    /// `each` for a source, `local` for this machine, `total` for all together.
+    #[must_use]
+    pub fn new(each: usize, local: usize, total: usize) -> Self {
+        Self { each, local, total, used: Arc::default() }
+    }
+
+    /// Takes `amount`, unless the source or all together would have too much.
+    #[must_use]
+    pub fn take(&self, address: IpAddr, amount: usize) -> Option<Taken> {
+        let (source, mut used) = (Source::of(address), self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let max = if source.0.is_loopback() { self.local } else { self.each };
+        let own = used.by.get(&source).map_or(amount, |own| own.saturating_add(amount));
+        let total = used.total.saturating_add(amount);
+        if own > max || total > self.total {
             return None;
         }
-        *count += 1;
-        Some(Entered { counts: self.clone(), source })
+        used.total = total;
+        used.by.insert(source, own);
+        Some(Taken { shares: self.clone(), source, amount })
     }
 }
 
-/// One counted connection; dropping it takes it off.
+/// What was taken; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Entered {
-    counts: Counts,
+pub struct Taken {
+    shares: Shares,
     source: Source,
+    amount: usize,
 }
 
-impl Drop for Entered {
+impl Drop for Taken {
     fn drop(&mut self) {
-        let mut counts = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
+        let mut used = self.shares.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.total = used.total.saturating_sub(self.amount);
+        if let Some(own) = used.by.get_mut(&self.source) {
+            *own = own.saturating_sub(self.amount);
+            if *own == 0 {
+                used.by.remove(&self.source);
             }
         }
+    }
+}
+
+/// How often something may be done within a window of time, by one source and by all together.
+#[derive(Debug, Clone)]
+pub struct Rate {
+    each: Strikes,
+    all: Strikes,
+}
+
+impl Rate {
+    /// At most `each` times for a source and `all` times together within `window`.
+    #[must_use]
+    pub fn new(each: u32, all: u32, window: Duration) -> Self {
+        Self { each: Strikes::new(each, window), all: Strikes::new(all, window) }
+    }
+
+    /// May this address do it once more? Counts it if so.
+    #[must_use]
+    pub fn take_one(&self, address: IpAddr) -> bool {
+        let free = self.each.allows(address);
+        if free {
+            self.each.add(address);
+        }
+        free
+    }
+
+    /// May it be done once more at all? Counts it if so.
+    #[must_use]
+    pub fn take_any(&self) -> bool {
+        let nobody = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let free = self.all.allows(nobody);
+        if free {
+            self.all.add(nobody);
+        }
+        free
     }
 }
 
@@ -109,15 +170,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_counted_per_source_and_given_back() {
-        let counts = Counts::default();
-        let source = Source::of("10.0.0.1".parse().unwrap());
-        let first = counts.enter(source, 2).unwrap();
-        let _second = counts.enter(source, 2).unwrap();
-        assert!(counts.enter(source, 2).is_none());
-        assert!(counts.enter(Source::of("10.0.0.2".parse().unwrap()), 2).is_some());
-        drop(first);
-        assert!(counts.enter(source, 2).is_some());
+    fn every_source_has_its_part_and_gives_it_back() {
+        let shares = Shares::new(2, 3, 4);
+        let [one, two, here] = ["10.0.0.1", "10.0.0.2", "127.0.0.1"].map(|text| text.parse().unwrap());
+        let first = shares.take(one, 1).unwrap();
+        let second = shares.take(one, 1).unwrap();
+        assert!(shares.take(one, 1).is_none());
+        let other = shares.take(two, 2).unwrap();
+        assert!(shares.take(here, 1).is_none(), "all together have four");
+        drop((first, other));
+        assert!(shares.take(one, 2).is_none());
+        assert!(shares.take(one, 1).is_some());
+        assert!(shares.take(here, 3).is_some(), "a whole network may run on one machine");
+        drop(second);
+        assert!(shares.used.lock().unwrap().by.is_empty());
+    }
+
+    #[test]
+    fn a_rate_is_for_each_and_for_all() {
+        let rate = Rate::new(2, 3, Duration::from_secs(60));
+        let [one, two] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse().unwrap());
+        assert_eq!([rate.take_one(one), rate.take_one(one), rate.take_one(one)], [true, true, false]);
+        assert!(rate.take_one(two));
+        assert_eq!([0; 4].map(|_| rate.take_any()), [true, true, true, false]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept -> connection caps -> TLS handshake (timeout) -> HTTP/2 or HTTP/1.1 (header limits, idle limit)
-//!        -> slots and time for requests, body limit -> router
+//!        -> part of its address -> body (limit, time) -> slot and time for the request -> router
 //! ```
 //!
 //! Limits are keyed on the address of the socket's peer, never on a header that the peer wrote.
@@ -25,7 +25,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use extract::{JsonBody, QueryArgs, RawBody};
-pub use guard::Strikes;
+pub use guard::{Rate, Shares, Strikes, Taken};
+pub use layers::Slot;
 
 use crate::metrics::HttpMetrics;
 
@@ -48,10 +49,18 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of the body of a request.
     pub body_bytes: usize,
-    /// Time for a request: reading the body, working, but not sending the answer.
+    /// Time for a request: working, but neither reading the body nor sending the answer.
     pub request: Duration,
+    /// Time for the body of a request.
+    pub body: Duration,
     /// Requests that are worked on at a time.
     pub requests: usize,
+    /// Requests under way of one IPv4 address or IPv6 /64 network: arriving, worked on, or waiting for something.
+    pub requests_per_address: usize,
+    /// The same for this machine itself, on which a whole network may run.
+    pub requests_per_loopback: usize,
+    /// Bodies that are being read at a time.
+    pub bodies: usize,
     /// Requests at a time in one connection.
     pub requests_per_connection: u32,
     /// A connection without requests is closed after this.
@@ -72,8 +81,12 @@ impl Default for Limits {
             header_bytes: 16 * 1024,
             body_bytes: 128 * 1024,
             request: Duration::from_secs(30),
+            body: Duration::from_secs(10),
             requests: 1024,
-            requests_per_connection: 128,
+            requests_per_address: 64,
+            requests_per_loopback: 256,
+            bodies: 2048,
+            requests_per_connection: 32,
             idle: Duration::from_secs(120),
             lifetime: Duration::from_secs(3600),
             grace: Duration::from_secs(5),

@@ -138,6 +138,34 @@ async fn connections_and_requests_have_caps() {
 }
 
 #[tokio::test]
+async fn one_address_cannot_have_all_requests() {
+    let (network, served) = start(Limits { requests_per_loopback: 2, ..Limits::default() }).await;
+    let client = client(network.pin(0), served.address);
+    client.get("/").await.unwrap();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.get("/").await
+    };
+    let (first, second, late) = tokio::join!(client.get("/slow"), client.get("/slow"), late);
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(code(late), Code::RateLimited);
+    client.get("/").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_body_takes_no_slot_and_has_its_time() {
+    let limits = Limits { requests: 1, body: Duration::from_millis(300), ..Limits::default() };
+    let (network, served) = start(limits).await;
+    let mut slow = http1(&network, &served).await;
+    slow.write_all(b"POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nab").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client(network.pin(0), served.address).get("/").await.unwrap();
+    let mut answer = vec![0; 13];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
 async fn requests_share_one_connection() {
     let (network, served) = start(Limits::default()).await;
     let client = client(network.pin(0), served.address);

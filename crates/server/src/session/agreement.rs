@@ -50,6 +50,7 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::GroupKeyChanged`] if the network file pins another group key: an alarm.
+    /// [`SessionError::BoardNeeded`] if nothing is pinned and the board was not read.
     /// [`SessionError::NoAgreement`], [`SessionError::NotGenerated`].
     pub async fn agree(&self, name: &str) -> Result<Agreement, SessionError> {
         let (network, key) = (self.file().network, self.key_id(name));
@@ -102,6 +103,11 @@ impl Session {
     fn compare_with_pin(&self, name: &str, found: &[u8; 96], signers: &[Address]) -> Result<(), SessionError> {
         let pinned = self.file().keys.get(name).and_then(|key| key.pinned());
         match pinned.map(|point| point.to_bytes()) {
+            // Whoever gets this key pins it.
+            None => match self.board_error() {
+                Some(error) => Err(SessionError::BoardNeeded { name: name.to_owned(), board: error.to_string() }),
+                None => Ok(()),
+            },
             Some(pinned) if pinned != *found => Err(SessionError::GroupKeyChanged {
                 name: name.to_owned(),
                 pinned: hex::encode(pinned),

@@ -7,13 +7,13 @@ use ed25519_dalek::SigningKey;
 use quorumkeep_dkg::app::{self, App, Policy};
 use quorumkeep_dkg::ids::KeyId;
 use quorumkeep_ibe::{AppId, AppIdentity, Format};
-use quorumkeep_node::status::{AppStatus, Status};
+use quorumkeep_node::status::AppStatus;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::Session;
 use super::error::{Answer, Outcome, SessionError};
-use super::nodes::NodeReport;
+use super::nodes::{self, NodeClient, NodeReport};
 use crate::client::Error;
 use crate::node_api::RegisterBody;
 use crate::problem::Code;
@@ -57,16 +57,44 @@ impl Session {
     /// # Errors
     ///
     /// [`SessionError::UnknownApp`], [`SessionError::AppUnclear`], [`SessionError::TooFewNodes`].
-    pub fn application(&self, name: &str, app: &AppId) -> Result<Application, SessionError> {
+    pub async fn application(&self, name: &str, app: &AppId) -> Result<Application, SessionError> {
+        let key = self.key_id(name);
+        let path = format!("/app?key={key}&id={}", in_query(app.as_str()));
+        let asked: Vec<NodeClient> = self.reports().iter().map(|report| report.node.clone()).collect();
+        let ask = move |node: NodeClient| {
+            let path = path.clone();
+            async move { (node.client().get_json(&path).await, node) }
+        };
+        let results = nodes::all(asked.into_iter().map(ask)).await;
+        let (mut seen, mut answers) = (Vec::new(), Vec::new());
+        for (result, node) in results {
+            let outcome = match one_word(result, &key, app) {
+                Ok(word) => {
+                    seen.push(word);
+                    Outcome::Good
+                }
+                Err(outcome) => outcome,
+            };
+            answers.push(Answer { node: node.address, socket: node.socket, outcome });
+        }
+        self.weigh_application(name, app, &seen, answers)
+    }
+
+    pub(super) fn weigh_application(
+        &self,
+        name: &str,
+        app: &AppId,
+        seen: &[Option<AppStatus>],
+        answers: Vec<Answer>,
+    ) -> Result<Application, SessionError> {
         let (key, needed) = (self.key_id(name), self.threshold());
-        let found = self.reports().iter().filter(|report| report.result.is_ok()).count();
-        if found < needed {
-            return Err(SessionError::TooFewNodes { found, needed, answers: self.report_answers() });
+        if seen.len() < needed {
+            return Err(SessionError::TooFewNodes { found: seen.len(), needed, answers });
         }
         let mut votes: BTreeMap<Option<(u64, &str, &str)>, usize> = BTreeMap::new();
-        for status in self.reports().iter().filter_map(NodeReport::status) {
-            let seen = find(status, &key, app).map(|seen| (seen.epoch, seen.format.as_str(), seen.policy.as_str()));
-            *votes.entry(seen).or_default() += 1;
+        for word in seen {
+            let word = word.as_ref().map(|word| (word.epoch, word.format.as_str(), word.policy.as_str()));
+            *votes.entry(word).or_default() += 1;
         }
         let best = votes.iter().max_by_key(|(_, count)| **count);
         let (name, id) = (name.to_owned(), app.as_str().to_owned());
@@ -75,7 +103,7 @@ impl Session {
             Some((None, count)) if *count >= needed => Err(SessionError::UnknownApp { app: id, name }),
             _ => {
                 let found = best.map_or(0, |(_, count)| *count);
-                Err(SessionError::AppUnclear { app: id, found, needed, answers: self.report_answers() })
+                Err(SessionError::AppUnclear { app: id, found, needed, answers })
             }
         }
     }
@@ -112,7 +140,7 @@ impl Session {
     /// [`SessionError::Refused`] by the rules, [`SessionError::NotTaken`], [`SessionError::TimedOut`].
     pub async fn register(&mut self, name: &str, new: &Registration<'_>) -> Result<Application, SessionError> {
         let (network, key) = (self.file().network, self.key_id(name));
-        let exists = !matches!(self.application(name, new.id), Err(SessionError::UnknownApp { .. }));
+        let exists = !matches!(self.application(name, new.id).await, Err(SessionError::UnknownApp { .. }));
         let previous = new.previous.or_else(|| exists.then_some(new.owner));
         let format = match new.format {
             Format::Age => app::Format::Age,
@@ -123,7 +151,7 @@ impl Session {
         let deadline = Instant::now() + REGISTER_TIME;
         loop {
             self.refresh().await?;
-            match self.application(name, new.id) {
+            match self.application(name, new.id).await {
                 Ok(seen) if seen.identity.epoch == new.epoch && seen.policy == new.policy => return Ok(seen),
                 _ if Instant::now() >= deadline => {
                     let what = "the registration did not appear on the board";
@@ -165,8 +193,27 @@ impl Session {
     }
 }
 
-fn find<'a>(status: &'a Status, key: &KeyId, app: &AppId) -> Option<&'a AppStatus> {
-    status.apps.iter().find(|seen| seen.key == *key && seen.id == app.as_str())
+/// One node's word on an application: it, or that there is none.
+fn one_word(result: Result<AppStatus, Error>, key: &KeyId, app: &AppId) -> Result<Option<AppStatus>, Outcome> {
+    match result {
+        Ok(seen) if seen.key == *key && seen.id == app.as_str() => Ok(Some(seen)),
+        Ok(_) => Err(Outcome::Bad("the answer is about another application")),
+        Err(error) if error.code() == Some(Code::NotFound) => Ok(None),
+        Err(error) => Err(Outcome::Failed(error)),
+    }
+}
+
+/// A value in the query of an address: an application id may have any printable character.
+fn in_query(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            quoted.push(char::from(byte));
+        } else {
+            quoted.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    quoted
 }
 
 /// The policy of this name.
@@ -199,5 +246,16 @@ fn copy(error: &Error) -> Error {
         Error::Malformed { socket, what } => Error::Malformed { socket: socket.clone(), what },
         Error::Tls { socket, .. } => Error::Malformed { socket: socket.clone(), what: "the TLS handshake failed" },
         _ => Error::Internal("the connection failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_id_passes_a_query_unchanged() {
+        assert_eq!(in_query("billing-1.eu_~"), "billing-1.eu_~");
+        assert_eq!(in_query("a&id=b#%+/"), "a%26id%3Db%23%25%2B%2F");
     }
 }

@@ -69,6 +69,27 @@ pub enum SessionError {
     /// The board does not answer, or refuses.
     #[error("the board: {0}")]
     Board(#[source] client::Error),
+    /// A node knows a newer configuration than the board showed: whoever governs now may be somebody else.
+    #[error(
+        "stale governance: {node} reports configuration {reported}, but the board shows none above {known}; \
+         read the board again, and do not trust it if this stays"
+    )]
+    StaleGovernance {
+        /// The node that reports it.
+        node: Address,
+        /// The sequence number that it reports.
+        reported: u64,
+        /// The highest sequence number that the board showed.
+        known: u64,
+    },
+    /// A group key is pinned at first use, and never on the word of operators who may not be in office any more.
+    #[error("the group key of \"{name}\" is not pinned yet, and cannot be while the board is not read: {board}")]
+    BoardNeeded {
+        /// The key's name.
+        name: String,
+        /// Why the board was not read.
+        board: String,
+    },
     /// A bound.
     #[error("the board shows more than {max} configurations")]
     TooManyConfigs {

@@ -102,6 +102,12 @@ impl Governance {
         &self.newest.1
     }
 
+    /// The highest sequence number of a configuration that the board shows.
+    #[must_use]
+    pub fn sequence_max(&self) -> u64 {
+        self.configs.iter().map(|(_, config)| config.sequence).max().unwrap_or(0)
+    }
+
     /// The configuration with this digest.
     #[must_use]
     pub fn by_digest(&self, digest: &Digest) -> Option<&Arc<Config>> {

@@ -17,7 +17,9 @@
 //! # Security
 //!
 //! Every node is pinned to its BN254 key in the Config chain, which hangs on the network id. The board can withhold a new
-//! Config, not invent one. Fewer than `t` operators can neither show another group key nor an application's older epoch.
+//! Config, not invent one. Fewer than `t` operators can neither show another group key nor an application's older epoch. A node that reports a newer
+//! Config than the board shows is believed at once: nothing goes on with operators who may be out of office, and no group
+//! key is pinned while the board is not read.
 //! Nothing here writes a file: whoever gets a new group key pins it ([`crate::network::NetworkFile::pin`]).
 
 pub mod agreement;
@@ -90,10 +92,38 @@ impl Session {
 
     /// Asks every node for its status again, and looks which configuration is in force.
     ///
+    /// One honest node is enough to show that the board withholds a configuration. It may also be the board that was read
+    /// a moment too early, so it is read once more.
+    ///
     /// # Errors
     ///
-    /// [`SessionError::Tls`].
+    /// [`SessionError::Tls`], [`SessionError::StaleGovernance`].
     pub async fn refresh(&mut self) -> Result<(), SessionError> {
+        self.ask_all().await?;
+        if self.check_governance().is_ok() {
+            return Ok(());
+        }
+        if let Ok(records) = self.board.governance().await {
+            self.governance = Governance::fold(&self.file, &records)?;
+            self.board_error = None;
+            self.ask_all().await?;
+        }
+        self.check_governance()
+    }
+
+    /// Does no node report a configuration that the board did not show?
+    fn check_governance(&self) -> Result<(), SessionError> {
+        let known = self.governance.sequence_max();
+        for report in &self.reports {
+            let reported = report.status().and_then(|status| status.config_sequence);
+            if let Some(reported) = reported.filter(|reported| *reported > known) {
+                return Err(SessionError::StaleGovernance { node: report.node.address, reported, known });
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_all(&mut self) -> Result<(), SessionError> {
         let asked = self.members_of(&self.in_force.clone())?;
         self.reports = nodes::statuses(asked).await;
         let reported = self.governance.in_force(&self.reports).unwrap_or_else(|| self.governance.newest().clone());
@@ -113,6 +143,7 @@ impl Session {
     pub async fn reread(&mut self) -> Result<(), SessionError> {
         let records = self.board.governance().await.map_err(SessionError::Board)?;
         self.governance = Governance::fold(&self.file, &records)?;
+        self.board_error = None;
         self.refresh().await
     }
 

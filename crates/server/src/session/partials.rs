@@ -98,7 +98,7 @@ impl Session {
     }
 
     async fn app_key_once(&self, request: &AppKeyRequest<'_>) -> Result<ReleasedKey, SessionError> {
-        let application = self.application(request.name, request.app)?;
+        let application = self.application(request.name, request.app).await?;
         check(request, &application)?;
         let Agreement { output, .. } = self.agree(request.name).await?;
         let owner = request.owner.filter(|_| application.policy == Policy::Owner);

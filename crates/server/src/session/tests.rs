@@ -187,6 +187,58 @@ fn another_group_key_than_the_pinned_one_is_an_alarm() {
     assert!(session.weigh("main", &words, world.answers()).is_ok());
 }
 
+#[test]
+fn no_key_is_pinned_while_the_board_is_not_read() {
+    let world = World::new();
+    let mut session = world.session();
+    let error = crate::client::Error::Timeout { socket: "127.0.0.1:9".into(), what: "connection" };
+    session.board_error = Some(error);
+    let seen = simple(&world, 40, 7);
+    let weigh =
+        |session: &Session| session.weigh("main", &[world.word(0, &seen), world.word(1, &seen)], world.answers());
+    assert!(matches!(weigh(&session), Err(SessionError::BoardNeeded { .. })));
+    session.file.pin("main", &point(7)).unwrap();
+    assert!(weigh(&session).is_ok(), "what is pinned needs no board");
+}
+
+#[tokio::test]
+async fn a_newer_configuration_than_the_board_shows_ends_it() {
+    let world = World::new();
+    let mut session = world.session();
+    let node = NodeClient::new(&world.file.network, &world.file.first_config.roster[0]).unwrap();
+    let status: quorumkeep_node::status::Status = serde_json::from_value(serde_json::json!({
+        "network": world.file.network, "address": node.address, "height": 9, "head": Digest::ZERO,
+        "config": Digest([1; 32]), "config_sequence": 1, "threshold": 2, "operators": [], "keys": [], "apps": [],
+        "ready": true, "suspended": null, "halted": false,
+    }))
+    .unwrap();
+    session.reports = vec![NodeReport { node, result: Ok(status) }];
+    let Err(SessionError::StaleGovernance { reported: 1, known: 0, .. }) = session.check_governance() else {
+        panic!("not noticed")
+    };
+    let next = world.successor(&world.file.first_config, 50);
+    session.governance = Governance::fold(&world.file, &[world.config(&next, 2)]).unwrap();
+    assert!(session.check_governance().is_ok());
+}
+
+#[test]
+fn an_application_is_what_t_nodes_say() {
+    use quorumkeep_ibe::AppId;
+    use quorumkeep_node::status::AppStatus;
+
+    let world = World::new();
+    let (session, app) = (world.session(), AppId::parse("billing").unwrap());
+    let word = |epoch| {
+        let (key, id) = (session.key_id("main"), "billing".to_owned());
+        Some(AppStatus { key, id, epoch, format: "age".to_owned(), policy: "public".to_owned() })
+    };
+    let weigh = |seen: &[Option<AppStatus>]| session.weigh_application("main", &app, seen, world.answers());
+    assert_eq!(weigh(&[word(2), word(1), word(2)]).unwrap().identity.epoch, 2);
+    assert!(matches!(weigh(&[None, word(1), None]), Err(SessionError::UnknownApp { .. })));
+    assert!(matches!(weigh(&[None, word(1), word(2)]), Err(SessionError::AppUnclear { found: 1, needed: 2, .. })));
+    assert!(matches!(weigh(&[word(1)]), Err(SessionError::TooFewNodes { found: 1, needed: 2, .. })));
+}
+
 mod answers {
     use quorumkeep_dkg::app::Policy;
     use quorumkeep_ibe::{AppId, AppIdentity, Format, sign_partial};

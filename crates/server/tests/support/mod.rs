@@ -65,8 +65,10 @@ impl Network {
         let dir = tempfile::tempdir().unwrap();
         let keys: Vec<_> = (0..n).map(|_| bn254::SecretKey::random(&mut OsRng)).collect();
         let listen: Vec<SocketAddr> = keys.iter().map(|_| ([127, 0, 0, 1], free_port()).into()).collect();
-        let socket = |place: usize| if peers { listen[place].to_string() } else { format!("127.0.0.1:{}", free_port()) };
-        let roster = keys.iter().zip(1..).map(|(key, index)| member(index, key, socket(usize::from(index) - 1))).collect();
+        let socket =
+            |place: usize| if peers { listen[place].to_string() } else { format!("127.0.0.1:{}", free_port()) };
+        let roster =
+            keys.iter().zip(1..).map(|(key, index)| member(index, key, socket(usize::from(index) - 1))).collect();
         let orderer = SigningKey::generate(&mut OsRng);
         let mut salt = [0; 32];
         OsRng.fill_bytes(&mut salt);
@@ -178,7 +180,10 @@ impl Network {
         let body = RegisterBody { key: self.key(), app: hex::encode(app.encode()) };
         let _: serde_json::Value = self.client(0).post_json("/app/register", &body).await.unwrap();
         for index in (0..self.nodes.len()).filter(|index| self.nodes[*index].is_some()) {
-            self.wait(index, "application", |status| status.apps.iter().any(|app| app.id == id)).await;
+            self.wait(index, "application", |status| {
+                status.apps_total > 0 && status.apps.iter().any(|app| app.id == id)
+            })
+            .await;
         }
     }
 

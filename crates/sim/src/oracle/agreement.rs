@@ -64,9 +64,10 @@ impl Oracle {
     fn check_rolled_back(&self, world: &World) -> Result<(), Violation> {
         let settled =
             world.state().and_then(|state| state.versions.settled.as_ref()).map_or(0, |output| output.round());
-        for seat in world.seats.iter().filter(|seat| seat.rolled_back.is_some_and(|height| height > settled)) {
-            let Some(node) = &seat.node else { continue };
-            if seat.rolled_back.is_some_and(|height| node.head().height >= height) && node.suspension().is_none() {
+        for seat in &world.seats {
+            let (Some(node), Some((forgotten, exchanged))) = (&seat.node, seat.rolled_back) else { continue };
+            let must_wait = forgotten >= settled && node.head().height >= exchanged;
+            if must_wait && node.suspension().is_none() {
                 return Violation::of(format!("{} serves from an old disk", seat.address()));
             }
         }

@@ -79,7 +79,10 @@ impl Oracle {
         let Some(active) = active else { return Ok(()) };
         let honest = |address| world.seat_of(address).is_some_and(|seat| seat.is_sound());
         let players = active.shares().iter().filter(|share| honest(&share.address)).count();
-        let settled = versions.and_then(|versions| versions.settled.as_ref()).is_some_and(|s| s.id() == active.id());
+        // The newest active version is settled by the Announces after it; the one before must be.
+        let began = self.calm.began.unwrap_or(0);
+        let settled = versions.and_then(|versions| versions.settled.as_ref()).is_some_and(|s| s.round() >= began)
+            || self.calm.activated < 2;
         if players >= active.settle_count() && !settled {
             return Violation::of("the version of the calm is not settled".to_owned());
         }

@@ -1,6 +1,8 @@
 //! Disks that remember too little, or twice.
 
+use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::config::Config;
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ledger::Event;
 
 use super::Strategy;
@@ -31,10 +33,10 @@ impl Strategy for RollbackDisk {
                 self.backup = Some((place, world.seats[place].store.disk().copy(), height + wait));
             }
             Some((place, disk, due)) if due <= height => {
+                let forgotten = newest_forgotten(world, place, &disk);
                 let seat = &mut world.seats[place];
                 let was_up_to_date = seat.node.as_ref().is_some_and(|node| node.head().height == height);
-                let missed = seat.store.disk().own_records() - disk.own_records();
-                seat.rolled_back = (was_up_to_date && missed > 0).then_some(height);
+                seat.rolled_back = forgotten.filter(|_| was_up_to_date).map(|round| (round, height));
                 seat.stale = true;
                 seat.store = MemStore::on(disk);
                 (seat.node, seat.up_at) = (None, height + 1);
@@ -43,6 +45,26 @@ impl Strategy for RollbackDisk {
             waiting => self.backup = waiting,
         }
     }
+}
+
+/// The newest round of an own record on the board that this disk does not remember, read while the round ran, and that
+/// only a holder can have made.
+fn newest_forgotten(world: &World, place: usize, disk: &Disk) -> Option<u64> {
+    let address = world.seats[place].address();
+    let blocks = world.chains[world.seats[place].chain].blocks.iter();
+    let own = blocks.filter(|block| block.height > disk.height()).flat_map(|block| {
+        block.records.iter().filter_map(|bytes| Some((block.height, bytes, Envelope::decode(bytes).ok()?)))
+    });
+    let forgotten = own.filter(|(height, bytes, envelope)| {
+        let header = &envelope.header;
+        let in_time = *height > header.round && *height <= header.round + world.plan.windows.total();
+        let proves = match header.kind {
+            Kind::Announce => Announce::decode(&envelope.body).is_ok_and(|announce| !announce.held.is_empty()),
+            kind => matches!(kind, Kind::Deal | Kind::Complain | Kind::Confirm),
+        };
+        header.sender == address && in_time && proves && !disk.remembers(bytes)
+    });
+    forgotten.map(|(_, _, envelope)| envelope.header.round).max()
 }
 
 /// `clone_node`: one disk, two machines.

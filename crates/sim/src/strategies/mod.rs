@@ -191,10 +191,6 @@ impl Kind {
             Rule::OwnRecords => Self::RollbackDisk,
             Rule::AlternateSource => Self::SelfComplaint,
             Rule::SettledKeep => Self::GoSilent,
-            // `R` is proved and never repeated and `E` is fresh, so no pad could come twice even if it were not bound.
-            Rule::PadBinding => return None,
-            // All nodes would reduce alike; the rule keeps encodings unique.
-            Rule::PlaintextRange => return None,
         })
     }
 

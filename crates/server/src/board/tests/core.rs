@@ -10,6 +10,7 @@ use quorumkeep_sharing::Threshold;
 use rand_core::OsRng;
 
 use super::{open, started};
+use crate::board::budget::RoundQuota;
 use crate::board::db::{BoardDb, DbError};
 use crate::board::orderer::{ImportError, Orderer, OrdererError, Refusal, Status};
 use crate::board::pool::Quota;
@@ -22,7 +23,7 @@ fn blocks(orderer: &Orderer) -> Vec<Block> {
 }
 
 /// The configuration after `config`, changed by `change`.
-fn successor(config: &Config, change: impl FnOnce(&mut Config)) -> Config {
+pub(super) fn successor(config: &Config, change: impl FnOnce(&mut Config)) -> Config {
     let mut next = Config { sequence: config.sequence + 1, previous: config.digest(), ..config.clone() };
     change(&mut next);
     next
@@ -191,7 +192,8 @@ fn a_key_is_generated_once() {
 #[test]
 fn one_sender_cannot_starve_the_others() {
     let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(3, 1));
-    let quota = Quota { sender_records: 100, ..Quota::default() };
+    let round = RoundQuota { each: 1000, ..RoundQuota::default() };
+    let quota = Quota { sender_records: 100, round, ..Quota::default() };
     let mut orderer =
         Orderer::open(folder.path(), network.id, network.anchor(), network.orderer.clone(), quota).unwrap();
     orderer.post(&network.first_config()).unwrap();

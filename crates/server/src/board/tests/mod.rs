@@ -1,7 +1,8 @@
-//! The orderer: its core by calling it, its process over real TLS, its disk by killing it.
+//! The orderer: its core and its door by calling it, its process over real TLS, its disk by killing it.
 
 mod core;
 mod crash;
+mod door;
 mod service;
 
 use std::path::Path;

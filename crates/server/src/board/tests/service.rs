@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use quorumkeep_dkg::block::BlockRef;
 use quorumkeep_dkg::envelope::Envelope;
+use quorumkeep_dkg::ids::Digest;
 use quorumkeep_dkg::limits;
 
+use crate::board::budget::RoundQuota;
 use crate::board::pool::Quota;
 use crate::board::service::{Running, Settings, StartError, start};
 use crate::board::{INTERVAL_MS_MIN, Status};
@@ -16,13 +18,14 @@ use crate::problem::Code;
 use crate::testkit::{Network, anywhere, record_for};
 
 fn settings(network: &Network, interval_ms: u64) -> Settings {
+    let round = RoundQuota { each: 1000, ..RoundQuota::default() };
     Settings {
         network: network.id,
         anchor: network.anchor(),
         interval_ms,
         listen: anywhere(),
         limits: Limits::default(),
-        quota: Quota { sender_records: 20, ..Quota::default() },
+        quota: Quota { sender_records: 20, round, ..Quota::default() },
     }
 }
 
@@ -100,7 +103,7 @@ async fn refusals_have_their_codes() {
     assert_eq!(code(board.post(&record_for(other.id, &network.keys[0], 1, b"x")).await), Code::ForeignNetwork);
     assert_eq!(code(board.post(&record_for(network.id, &other.keys[0], 1, b"x")).await), Code::UnknownSigner);
     let mut forged = Envelope::decode(&network.record(0, 1, b"x")).unwrap();
-    forged.header.round = 2;
+    forged.header.digest = Digest([2; 32]);
     assert_eq!(code(board.post(&forged.encode()).await), Code::BadSignature);
     for number in 0..20 {
         board.post(&network.record(0, number, b"x")).await.unwrap();

@@ -1,0 +1,100 @@
+//! How many records of one sender are taken for one round of one key.
+//!
+//! An honest operator posts each record of a round once, and a second time only if it lost its disk. What is above that
+//! cannot count, and would only fill blocks. Counted are records that are waiting or on the board.
+
+use std::collections::BTreeMap;
+
+use quorumkeep_dkg::envelope::{Header, Kind};
+use quorumkeep_dkg::ids::{Address, KeyId};
+
+/// Records of one sender for one round of one key.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundQuota {
+    /// Of the kinds Announce, Deal and Confirm, each.
+    pub each: usize,
+    /// Complaints, for each operator that there is.
+    pub complaints_per_operator: usize,
+}
+
+impl Default for RoundQuota {
+    fn default() -> Self {
+        Self { each: 4, complaints_per_operator: 2 }
+    }
+}
+
+/// What was taken of every round that may still run.
+#[derive(Default)]
+pub struct Budget {
+    quota: RoundQuota,
+    // Rounds first, so that those that are over are cut off at once.
+    taken: BTreeMap<(u64, KeyId, Address, Kind), usize>,
+}
+
+impl Budget {
+    /// Nothing taken yet.
+    #[must_use]
+    pub fn new(quota: RoundQuota) -> Self {
+        Self { quota, ..Self::default() }
+    }
+
+    /// Is there room for one more record with this header, being one of `operators`?
+    #[must_use]
+    pub fn has_room(&self, header: &Header, operators: usize) -> bool {
+        let max = match header.kind {
+            Kind::Complain => self.quota.complaints_per_operator.saturating_mul(operators),
+            Kind::Announce | Kind::Deal | Kind::Confirm => self.quota.each,
+            Kind::Config | Kind::Genesis | Kind::App | Kind::Ack => return true,
+        };
+        self.taken.get(&name(header)).is_none_or(|taken| *taken < max)
+    }
+
+    /// Counts a record.
+    pub fn add(&mut self, header: &Header) {
+        if matches!(header.kind, Kind::Announce | Kind::Deal | Kind::Complain | Kind::Confirm) {
+            *self.taken.entry(name(header)).or_default() += 1;
+        }
+    }
+
+    /// Forgets all rounds before this one.
+    pub fn forget_before(&mut self, round: u64) {
+        let first = (round, KeyId::ZERO, Address::ZERO, Kind::Config);
+        self.taken = self.taken.split_off(&first);
+    }
+}
+
+fn name(header: &Header) -> (u64, KeyId, Address, Kind) {
+    (header.round, header.key, header.sender, header.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorumkeep_dkg::ids::{Digest, NetworkId};
+
+    fn header(kind: Kind, round: u64, sender: u8) -> Header {
+        let (network, digest) = (NetworkId([1; 32]), Digest::ZERO);
+        let (sender, recipient) = (Address([sender; 20]), Address::ZERO);
+        Header { network, key: KeyId([2; 32]), round, digest, kind, sender, recipient }
+    }
+
+    #[test]
+    fn every_sender_round_and_kind_has_its_own() {
+        let mut budget = Budget::new(RoundQuota::default());
+        let deal = header(Kind::Deal, 40, 1);
+        for _ in 0..4 {
+            assert!(budget.has_room(&deal, 3));
+            budget.add(&deal);
+        }
+        assert!(!budget.has_room(&deal, 3));
+        for other in [header(Kind::Confirm, 40, 1), header(Kind::Deal, 80, 1), header(Kind::Deal, 40, 2)] {
+            assert!(budget.has_room(&other, 3));
+        }
+        let complaint = header(Kind::Complain, 40, 1);
+        (0..6).for_each(|_| budget.add(&complaint));
+        assert!(!budget.has_room(&complaint, 3), "two for each of three");
+        assert!(budget.has_room(&complaint, 4));
+        budget.forget_before(41);
+        assert!(budget.taken.is_empty());
+    }
+}
