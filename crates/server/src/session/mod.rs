@@ -92,15 +92,16 @@ impl Session {
 
     /// Asks every node for its status again, and looks which configuration is in force.
     ///
-    /// One honest node is enough to show that the board withholds a configuration. It may also be the board that was read
-    /// a moment too early, so it is read once more.
+    /// Nodes may know a configuration that the board was read a moment too early for, so it is read once more.
     ///
     /// # Errors
     ///
     /// [`SessionError::Tls`], [`SessionError::StaleGovernance`].
     pub async fn refresh(&mut self) -> Result<(), SessionError> {
         self.ask_all().await?;
-        if self.check_governance().is_ok() {
+        let known = self.governance.sequence_max();
+        let ahead = |report: &NodeReport| report.status().is_some_and(|status| status.config_sequence > Some(known));
+        if !self.reports.iter().any(ahead) {
             return Ok(());
         }
         if let Ok(records) = self.board.governance().await {
@@ -111,16 +112,24 @@ impl Session {
         self.check_governance()
     }
 
-    /// Does no node report a configuration that the board did not show?
+    /// Does nobody report a configuration that the board did not show?
+    ///
+    /// One is enough while the board was not read. When it was, and twice, it takes `t`: fewer may all be liars, who could
+    /// otherwise keep every client away.
     fn check_governance(&self) -> Result<(), SessionError> {
         let known = self.governance.sequence_max();
-        for report in &self.reports {
-            let reported = report.status().and_then(|status| status.config_sequence);
-            if let Some(reported) = reported.filter(|reported| *reported > known) {
-                return Err(SessionError::StaleGovernance { node: report.node.address, reported, known });
+        let newer = |report: &NodeReport| {
+            let reported = report.status()?.config_sequence?;
+            (reported > known).then_some((report.node.address, reported))
+        };
+        let newer: Vec<_> = self.reports.iter().filter_map(newer).collect();
+        let enough = if self.board_error.is_some() { 1 } else { usize::from(self.in_force.threshold.get()) };
+        match newer.first() {
+            Some((node, reported)) if newer.len() >= enough => {
+                Err(SessionError::StaleGovernance { node: *node, reported: *reported, known })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     async fn ask_all(&mut self) -> Result<(), SessionError> {

@@ -205,14 +205,19 @@ fn no_key_is_pinned_while_the_board_is_not_read() {
 async fn a_newer_configuration_than_the_board_shows_ends_it() {
     let world = World::new();
     let mut session = world.session();
-    let node = NodeClient::new(&world.file.network, &world.file.first_config.roster[0]).unwrap();
-    let status: quorumkeep_node::status::Status = serde_json::from_value(serde_json::json!({
-        "network": world.file.network, "address": node.address, "height": 9, "head": Digest::ZERO,
-        "config": Digest([1; 32]), "config_sequence": 1, "threshold": 2, "operators": [], "keys": [], "apps": [],
-        "ready": true, "suspended": null, "halted": false,
-    }))
-    .unwrap();
-    session.reports = vec![NodeReport { node, result: Ok(status) }];
+    let report = |place: usize| {
+        let node = NodeClient::new(&world.file.network, &world.file.first_config.roster[place]).unwrap();
+        let status: quorumkeep_node::status::Status = serde_json::from_value(serde_json::json!({
+            "network": world.file.network, "address": node.address, "height": 9, "head": Digest::ZERO,
+            "config": Digest([1; 32]), "config_sequence": 1, "threshold": 2, "operators": [], "keys": [], "apps": [],
+            "ready": true, "suspended": null, "halted": false,
+        }))
+        .unwrap();
+        NodeReport { node, result: Ok(status) }
+    };
+    session.reports = vec![report(0)];
+    assert!(session.check_governance().is_ok(), "one may lie");
+    session.reports = vec![report(0), report(1)];
     let Err(SessionError::StaleGovernance { reported: 1, known: 0, .. }) = session.check_governance() else {
         panic!("not noticed")
     };
