@@ -45,7 +45,7 @@ pub struct VerifiedDeal {
     pub commitment: Commitment,
     /// One per player, in the order of `info.players`.
     pub ciphertexts: Vec<[u8; 32]>,
-    /// See [`core_hash`].
+    /// See [`RawDeal::core`].
     pub core: Digest,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | event | leads to |
 //! |---|---|
-//! | blocks | the ledger moves on; shares are computed, kept and forgotten; own records are due ([`crate::duties`]) |
+//! | blocks | the ledger moves on; shares are computed, kept and forgotten; own records are due (`duties`) |
 //! | a peer's message | a deal is checked early; a receipt goes back. Nothing in an outcome depends on it |
 //! | a request with a nonce | the nonce is used up, then the partial signature leaves |
 //!

@@ -78,7 +78,7 @@ pub struct Init {
     /// The name of the key to generate.
     #[arg(long, value_name = "NAME", default_value = "main")]
     key_name: String,
-    /// How many operators must take part in its generation, t to n [default: all].
+    /// How many operators must take part in its generation, t + b to n [default: all].
     #[arg(long, value_name = "N")]
     players_min: Option<u16>,
     /// Ed25519 keys of the network's owners, 64 hex digits each.
