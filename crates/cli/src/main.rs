@@ -36,6 +36,10 @@ fn main() -> ExitCode {
             Err(error) => fail(&Failure::usage(error), false),
         };
     }
+    if cfg!(feature = "failpoints") && arguments.iter().any(|argument| argument == "--list-failpoints") {
+        quorumkeep_node::failpoints::LIST.iter().for_each(|point| print_line(point));
+        return ExitCode::SUCCESS;
+    }
     // Asked before the arguments are understood, so that a wrong command line is answered in the wanted form, too.
     let as_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {

@@ -44,7 +44,15 @@ pub struct Plan {
 impl Plan {
     /// Rounds of 2.6 s.
     pub const fn new(n: usize, t: usize) -> Self {
-        Self { n, t, players_min: t, block_ms: 100, interval: 26, windows: "7,7,4,7", log: "info" }
+        Self {
+            n,
+            t,
+            players_min: t + (n - t).div_ceil(2),
+            block_ms: 100,
+            interval: 26,
+            windows: "7,7,4,7",
+            log: "info",
+        }
     }
 }
 
