@@ -19,7 +19,7 @@ pub enum Rule {
     PinnedKeyRefuses,
     /// A Confirm proves the new share.
     ConfirmProof,
-    /// An Announce proves `e`.
+    /// An Announce proves the shares of the versions that it names.
     AnnounceProof,
     /// An Announce that proves a share comes before an earlier one that does not.
     ProofBeatsRejoin,

@@ -7,6 +7,7 @@ use quorumkeep_dkg::complain::Complain;
 use quorumkeep_dkg::confirm::Confirm;
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ledger::Event;
+use quorumkeep_dkg::output::Output;
 
 use super::{Strategy, liar};
 use crate::chance::{happens, sample};
@@ -61,7 +62,8 @@ impl Strategy for ConfirmWithoutShare {
 
     fn after_block(&mut self, world: &mut World, events: &[Event]) {
         let dealt = events.iter().any(|event| matches!(event, Event::Dealt(..)));
-        let Some(info) = world.info().filter(|_| dealt && !world.calm) else { return };
+        // A generation needs more Confirms than there are liars to make up for; the first version is made in peace.
+        let Some(info) = world.info().filter(|info| dealt && !world.calm && info.source.is_some()) else { return };
         let honest = world.sound().len();
         deafen(world, (honest + 1).saturating_sub(usize::from(info.threshold.get())));
     }
@@ -92,7 +94,7 @@ impl SelfComplaint {
     fn hinders(world: &World) -> Option<bool> {
         let source = world.info()?.source.clone()?;
         let settled = world.state()?.versions.settled.clone();
-        Some(settled.is_none_or(|settled| settled.id() != source.id()))
+        Some(is_bare(&source) && settled.is_none_or(|settled| settled.id() != source.id()))
     }
 }
 
@@ -112,7 +114,9 @@ impl Strategy for SelfComplaint {
 
     fn before_block(&mut self, world: &mut World) {
         let versions = world.state().map(|state| state.versions.clone()).unwrap_or_default();
-        if versions.settled.is_some() && versions.kept().len() == 1 {
+        // Not settled in the Announces of that round, because as many are missing.
+        let is_whole = versions.active.is_some_and(|active| !is_bare(&active));
+        if versions.settled.is_some() && is_whole {
             deafen_next_round(world);
         }
     }
@@ -122,6 +126,11 @@ impl Strategy for SelfComplaint {
             world.liars().into_iter().for_each(|place| complain_about_self(world, place).unwrap_or_default());
         }
     }
+}
+
+/// Has the version no more players than it needs?
+fn is_bare(output: &Output) -> bool {
+    output.shares().len() == usize::from(output.threshold().get())
 }
 
 fn complain_about_self(world: &mut World, place: usize) -> Option<()> {
