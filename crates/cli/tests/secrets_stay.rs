@@ -232,6 +232,7 @@ fn live(network: &mut Network) -> Haul {
     let mut haul = Haul::new(network);
     network.submit();
     haul.look_until(network, 1);
+    network.wait_for_version(0);
     network.encrypt("scan", "owner");
     network.encrypt("open", "public");
     network.decrypt("scan");

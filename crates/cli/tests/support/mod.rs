@@ -275,7 +275,7 @@ impl Network {
             let active = &status["keys"][0]["active"];
             let is_new = active["round"].as_u64().is_some_and(|round| round >= after);
             let full = active["players"].as_u64() == u64::try_from(self.plan.n).ok();
-            is_new && full && all_ready(status)
+            is_new && full && all_ready(status) && all_hold(status, &active["id"])
         })
     }
 
@@ -330,6 +330,13 @@ pub fn all_ready(status: &Value) -> bool {
     let nodes = status["nodes"].as_array().unwrap();
     let good = |node: &Value| node["ready"] == true && node["halted"] == false && node["suspended"].is_null();
     nodes.iter().all(good)
+}
+
+/// Whether every node that answered holds a share of the version `id`; a node may be a block behind the one that
+/// reported it.
+fn all_hold(status: &Value, id: &Value) -> bool {
+    let nodes = status["nodes"].as_array().unwrap();
+    nodes.iter().all(|node| node["held"].as_array().is_some_and(|held| held.contains(id)))
 }
 
 /// Tries until there is something.
