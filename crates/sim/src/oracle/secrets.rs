@@ -124,13 +124,6 @@ impl Oracle {
         }
         Violation::of(format!("version {id} is active, but only {holders} of t = {t} hold it"))
     }
-
-    /// Is there a settled version that so many operators really hold as it takes to settle it?
-    fn is_truly_settled(&self, world: &World) -> bool {
-        let Some(settled) = world.state().and_then(|state| state.versions.settled.clone()) else { return false };
-        let holders = world.seats.iter().filter(|seat| seat.holds(&world.key, &settled.id()));
-        holders.count() >= settled.settle_count()
-    }
 }
 
 fn recover(points: &[(Index, Scalar)]) -> Option<Scalar> {
