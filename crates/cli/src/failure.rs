@@ -88,6 +88,8 @@ codes! {
     OwnerKeyNeeded = "owner_key_needed", 4, "The application is released to its owner only.", "Give --owner-key FILE.";
     AttestedOnly = "attested_only", 4, "The application is released to attested code only.", "This build cannot present evidence yet.";
     OtherEpoch = "other_epoch", 4, "The ciphertext is of another epoch of the application.", "Keys of earlier epochs are never released again.";
+    NoFinding = "no_finding", 4, "The board shows no such finding.", "See: quorumkeep evidence list";
+    NotShown = "not_shown", 4, "A file of evidence does not show what it claims.", "Believe nothing that the file says; the message names the reason.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";

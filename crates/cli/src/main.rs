@@ -1,6 +1,7 @@
 //! Quorumkeep: keys that no single machine holds. The command line, and `age-plugin-quorumkeep`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
 
+mod board_log;
 mod cli;
 mod commands;
 mod demo;

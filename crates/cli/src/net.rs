@@ -10,6 +10,7 @@ use quorumkeep_server::network::NetworkFile;
 use quorumkeep_server::session::{AppKeyRequest, ReleasedKey, Session};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::board_log::keep_wrong_partials;
 use crate::failure::{Code, Failure, Result};
 use crate::report::warn;
 
@@ -48,7 +49,11 @@ impl Net {
 
     /// The key that is meant: the named one, or the only one of the network.
     pub fn key_name(&self, named: Option<&str>) -> Result<String> {
-        key_name(self.session.file(), named)
+        let on_board = |name: &&str| self.session.governance().has_key(&self.session.key_id(name));
+        match named.filter(on_board) {
+            Some(name) => Ok(name.to_owned()),
+            None => key_name(self.session.file(), named),
+        }
     }
 
     /// The group key that at least `t` operators sign; pinned in the file at first use.
@@ -61,14 +66,33 @@ impl Net {
 
     /// An application's key; its group key is pinned in the file at first use.
     pub async fn app_key(&mut self, wanted: &Wanted<'_>) -> Result<ReleasedKey> {
-        let Wanted { name, app, epoch, format, owner } = *wanted;
+        let Wanted { name, app, epoch, format, owner, evidence } = *wanted;
         let request = AppKeyRequest { name, app, epoch, format, owner };
-        let released = self.session.app_key(&request).await?;
+        let released = self.session.app_key(&request).await;
+        let answers = match &released {
+            Ok(released) => released.culprits.as_slice(),
+            Err(error) => error.answers(),
+        };
+        if let Some(folder) = evidence {
+            keep_wrong_partials(&self.session, answers, folder).await?;
+        }
+        let released = released?;
         self.pin(name, &released.group_key)?;
         for culprit in &released.culprits {
             warn(&culprit.to_string());
         }
         Ok(released)
+    }
+
+    /// Writes the name of a key that the board has into the file.
+    pub fn know_key(&self, name: &str) -> Result<()> {
+        let mut file = NetworkFile::load(&self.path)?;
+        if file.add_key(name)
+            && let Err(error) = file.save(&self.path)
+        {
+            warn(&format!("the name of the key \"{name}\" could not be written: {error}"));
+        }
+        Ok(())
     }
 
     /// Pins a group key in the file as it is now; another command may have pinned one in between.
@@ -97,6 +121,8 @@ pub struct Wanted<'a> {
     pub format: Option<Format>,
     /// The owner's key.
     pub owner: Option<&'a SigningKey>,
+    /// Where evidence of signed wrong answers goes.
+    pub evidence: Option<&'a Path>,
 }
 
 /// The key that is meant: the named one, or the only one of the network.

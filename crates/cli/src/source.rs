@@ -63,6 +63,7 @@ pub struct NetworkSource {
     file: NetworkFile,
     only: Option<AppId>,
     owner: Option<SigningKey>,
+    evidence: Option<PathBuf>,
     runtime: Runtime,
     notes: SharedNotes,
 }
@@ -71,7 +72,12 @@ impl NetworkSource {
     /// A source for all applications of the network, or for one.
     pub fn new(path: PathBuf, only: Option<AppId>, owner: Option<SigningKey>, notes: SharedNotes) -> Result<Self> {
         let file = NetworkFile::load(&path)?;
-        Ok(Self { path, file, only, owner, runtime: client_runtime()?, notes })
+        Ok(Self { path, file, only, owner, evidence: None, runtime: client_runtime()?, notes })
+    }
+
+    /// Evidence of signed wrong answers goes to this folder.
+    pub fn with_evidence(self, evidence: Option<PathBuf>) -> Self {
+        Self { evidence, ..self }
     }
 
     fn name_of(&self, request: &StanzaInfo) -> Option<&str> {
@@ -83,7 +89,8 @@ impl NetworkSource {
 
     fn fetch(&self, name: &str, request: &StanzaInfo) -> Result<AppKey> {
         let (app, epoch, format) = (&request.app_id, Some(request.epoch), Some(Format::Age));
-        let wanted = Wanted { name, app, epoch, format, owner: self.owner.as_ref() };
+        let wanted =
+            Wanted { name, app, epoch, format, owner: self.owner.as_ref(), evidence: self.evidence.as_deref() };
         self.runtime.block_on(async {
             let mut net = Net::open(&self.path).await?;
             Ok(net.app_key(&wanted).await?.key)

@@ -14,6 +14,7 @@
 //! | `outcomes` | what it does about what the board says: shares, keeping, forgetting |
 //! | `peer` | deals and receipts peer to peer |
 //! | [`serving`] | partial signatures |
+//! | [`evidence`] | what an operator did wrong, for anybody to verify |
 //! | [`effects`], [`store`] | persist before send |
 //! | [`status`] | what it says of itself |
 //! | [`failpoints`] | where a test build can be told to die |
@@ -21,6 +22,7 @@
 
 mod duties;
 pub mod effects;
+pub mod evidence;
 pub mod failpoints;
 pub mod node;
 pub mod operator;

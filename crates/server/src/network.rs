@@ -224,14 +224,22 @@ impl NetworkFile {
         Ok(bytes)
     }
 
+    /// Adds the key of this name, nothing pinned. Says whether it is new.
+    pub fn add_key(&mut self, name: &str) -> bool {
+        let id = KeyId::derive(&self.network, name);
+        let is_new = !self.keys.contains_key(name);
+        self.keys.entry(name.to_owned()).or_insert(NetworkKey { id, group_key: None });
+        is_new
+    }
+
     /// Takes `group_key` for the key `name`, or compares it with the one pinned before. Says whether it is new.
     ///
     /// # Errors
     ///
     /// [`PinnedKeyDiffers`]: an alarm. Nothing changes.
     pub fn pin(&mut self, name: &str, group_key: &G2) -> Result<bool, PinnedKeyDiffers> {
-        let id = KeyId::derive(&self.network, name);
-        let key = self.keys.entry(name.to_owned()).or_insert(NetworkKey { id, group_key: None });
+        self.add_key(name);
+        let Some(key) = self.keys.get_mut(name) else { return Ok(false) };
         match key.pinned() {
             Some(pinned) if pinned == *group_key => Ok(false),
             Some(pinned) => Err(PinnedKeyDiffers {

@@ -11,6 +11,8 @@
 
 mod chance;
 mod cli;
+#[cfg(test)]
+mod evidence_tests;
 mod governance;
 mod operators;
 mod oracle;

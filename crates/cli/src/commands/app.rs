@@ -225,7 +225,8 @@ impl Recover {
         let owner = self.owner_key.as_deref().map(load_owner_key).transpose()?;
         let mut net = Net::open(&self.which.network).await?;
         let name = net.key_name(self.which.key.as_deref())?;
-        let wanted = Wanted { name: &name, app: &app, epoch: None, format: None, owner: owner.as_ref() };
+        let wanted =
+            Wanted { name: &name, app: &app, epoch: None, format: None, owner: owner.as_ref(), evidence: None };
         let released = net.app_key(&wanted).await?;
         save_app_key(&self.out, &released.key, false)?;
         let signers = released.signers.len();

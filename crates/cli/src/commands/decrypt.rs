@@ -37,6 +37,9 @@ pub struct Decrypt {
     /// The owner's key file, for the policy owner.
     #[arg(long, value_name = "FILE", requires = "network")]
     owner_key: Option<PathBuf>,
+    /// A folder for evidence of wrong answers that nodes signed.
+    #[arg(long, value_name = "DIR", requires = "network")]
+    evidence: Option<PathBuf>,
     /// A recovered application key (48 bytes in hexadecimal): nobody is asked.
     #[arg(long, value_name = "FILE", requires = "app_id")]
     app_key: Option<PathBuf>,
@@ -134,7 +137,8 @@ impl Decrypt {
             KeyFrom::File(app_id, key) => Ok(Identity::new(FileSource { app_id, key, notes: notes.clone() })),
             KeyFrom::Network { path, only } => {
                 let owner = self.owner_key.as_deref().map(load_owner_key).transpose()?;
-                Ok(Identity::new(NetworkSource::new(path.clone(), only, owner, notes.clone())?))
+                let source = NetworkSource::new(path.clone(), only, owner, notes.clone())?;
+                Ok(Identity::new(source.with_evidence(self.evidence.clone())))
             }
         }
     }
@@ -170,7 +174,14 @@ impl Decrypt {
             let mut net = Net::open(path).await?;
             let name = net.key_name(self.key.as_deref())?;
             let format = Some(Format::EigenX);
-            let wanted = Wanted { name: &name, app: &app, epoch: None, format, owner: owner.as_ref() };
+            let wanted = Wanted {
+                name: &name,
+                app: &app,
+                epoch: None,
+                format,
+                owner: owner.as_ref(),
+                evidence: self.evidence.as_deref(),
+            };
             Ok(net.app_key(&wanted).await?.key)
         })?;
         Ok((app, key))

@@ -6,8 +6,10 @@ pub mod board;
 pub mod change;
 pub mod decrypt;
 pub mod encrypt;
+pub mod evidence;
 pub mod identity;
 pub mod network;
+pub mod new_key;
 pub mod node;
 pub mod operator;
 pub mod recipient;
@@ -31,6 +33,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Identity(command) => identity::run(&command),
         Command::Encrypt(command) => encrypt::run(&command, as_json),
         Command::Decrypt(command) => decrypt::run(&command, as_json),
+        Command::Evidence(command) => evidence::run(&command, as_json),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),
     }

@@ -13,6 +13,7 @@ use rand_core::{OsRng, RngCore};
 use serde_json::json;
 
 use super::change::Change;
+use super::new_key::NewKey;
 use super::submit::Submit;
 use crate::draft::Draft;
 use crate::failure::{Code, Failure, Result};
@@ -36,6 +37,9 @@ pub enum Network {
     /// Drafts the next configuration: operators join and leave, the threshold and the timing change.
     #[command(after_help = super::change::HELP)]
     Change(Change),
+    /// Drafts the permission to generate one more key.
+    #[command(after_help = super::new_key::HELP)]
+    Key(NewKey),
     /// Shows the configuration in force.
     Show(Show),
 }
@@ -157,6 +161,7 @@ pub fn run(command: Network) -> Result<Report> {
         Network::Sign(sign) => sign.run(),
         Network::Submit(submit) => submit.run(),
         Network::Change(change) => change.run(),
+        Network::Key(key) => key.run(),
         Network::Show(show) => block_on(show.run()),
     }
 }

@@ -74,6 +74,7 @@ impl Submit {
                     draft.check(net.session.config())?;
                     let key = record.header.key;
                     submit_genesis(&mut net.session, record, key, &wait).await?;
+                    net.know_key(&genesis.name)?;
                     format!("the key \"{}\" may be generated at the next interval boundary", genesis.name)
                 }
             };

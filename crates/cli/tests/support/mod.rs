@@ -115,6 +115,13 @@ impl Network {
         self.run(&["operator", "init", "--dir", &dir, "--socket", &socket, "--passphrase-file", "pass"]).ok()
     }
 
+    /// The address of an operator.
+    pub fn identity_address(&self, number: usize) -> String {
+        let public = fs::read(self.path(operator(number)).join("operator.json")).unwrap();
+        let public: Value = serde_json::from_slice(&public).unwrap();
+        public["address"].as_str().unwrap().to_owned()
+    }
+
     fn draft(&self) {
         let made = self.run(&["board", "init", "--dir", BOARD, "--passphrase-file", "pass"]).ok();
         let Plan { n, t, players_min, interval, windows, .. } = self.plan;

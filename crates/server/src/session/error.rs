@@ -3,6 +3,7 @@
 use std::fmt;
 
 use quorumkeep_dkg::ids::{Address, VersionId};
+use quorumkeep_node::evidence::SignedPartial;
 
 use crate::client;
 use crate::problem::{Code, Problem};
@@ -17,8 +18,10 @@ pub enum Outcome {
     Failed(client::Error),
     /// An answer of another version than the one that was asked for.
     OtherVersion(VersionId),
-    /// A wrong answer, signed or over a connection that only this operator can open: evidence against him.
+    /// A wrong answer over a connection that only this operator can open.
     Bad(&'static str),
+    /// A wrong partial signature under the operator's own signature: evidence for everybody.
+    Signed(Box<SignedPartial>),
 }
 
 /// One node and what became of the question.
@@ -41,6 +44,9 @@ impl fmt::Display for Answer {
             Outcome::Failed(error) => write!(f, "{node}: {error}"),
             Outcome::OtherVersion(version) => write!(f, "{node}: {socket} answered with another version, {version}"),
             Outcome::Bad(what) => write!(f, "{node}: {socket} gave a WRONG ANSWER: {what}"),
+            Outcome::Signed(_) => {
+                write!(f, "{node}: {socket} SIGNED A WRONG ANSWER: the partial signature does not fit its public share")
+            }
         }
     }
 }
@@ -245,13 +251,27 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Who answered what, where nodes were asked.
+    #[must_use]
+    pub fn answers(&self) -> &[Answer] {
+        match self {
+            Self::NoAgreement { answers, .. }
+            | Self::AppUnclear { answers, .. }
+            | Self::TooFewNodes { answers, .. }
+            | Self::TooFewPartials { answers, .. }
+            | Self::MixedVersions { answers, .. }
+            | Self::NotTaken { answers } => answers,
+            _ => &[],
+        }
+    }
+
     /// May the same succeed a moment later?
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         let soft = |answer: &Answer| match &answer.outcome {
             Outcome::Failed(error) => error.is_temporary() || error.code() == Some(Code::NotFound),
             Outcome::OtherVersion(_) => true,
-            Outcome::Good | Outcome::Bad(_) => false,
+            Outcome::Good | Outcome::Bad(_) | Outcome::Signed(_) => false,
         };
         match self {
             Self::TooFewPartials { answers, .. }

@@ -14,7 +14,8 @@ use quorumkeep_curves::bls::{G1, G2};
 use quorumkeep_dkg::app::Policy;
 use quorumkeep_dkg::ids::{Address, Digest, NetworkId, VersionId};
 use quorumkeep_dkg::output::{Output, PublicShare};
-use quorumkeep_ibe::{AppId, AppKey, Format, PartialSignature, recover, verify_partial};
+use quorumkeep_ibe::{AppId, AppIdentity, AppKey, Format, PartialSignature, recover, verify_partial};
+use quorumkeep_node::evidence::SignedPartial;
 use quorumkeep_node::serving::{SignRequest, owner_hash, partial_hash};
 use quorumkeep_sharing::Index;
 use rand_core::{OsRng, RngCore};
@@ -140,7 +141,10 @@ impl Session {
         }
         let shares: Vec<(Index, G2)> = ask.output.shares().iter().map(|share| (share.index, share.point)).collect();
         let key = recover(ask.output.threshold(), &ask.q, ask.output.group_key(), &shares, &partials)?;
-        let culprits = answers.into_iter().filter(|answer| matches!(answer.outcome, Outcome::Bad(_))).collect();
+        let culprits = answers
+            .into_iter()
+            .filter(|answer| matches!(answer.outcome, Outcome::Bad(_) | Outcome::Signed(_)))
+            .collect();
         let (group_key, version) = (*ask.output.group_key(), ask.output.id());
         Ok(ReleasedKey { key, application: ask.application.clone(), group_key, version, signers, culprits })
     }
@@ -187,7 +191,7 @@ impl Ask {
         if answer.version != version {
             return Err(Outcome::OtherVersion(answer.version));
         }
-        self.read(answer, node, share).map_err(Outcome::Bad)
+        self.read(answer, node, share)
     }
 
     /// The request to this node: under the policy `owner` with a signature, a fresh nonce and a one-time recipient.
@@ -218,7 +222,20 @@ impl Ask {
         answer: PartialAnswer,
         node: &NodeClient,
         share: &PublicShare,
-    ) -> Result<PartialSignature, &'static str> {
+    ) -> Result<PartialSignature, Outcome> {
+        let (bytes, signed) = self.read_signed(answer, node, share).map_err(Outcome::Bad)?;
+        let partial = PartialSignature::from_bytes(&bytes);
+        let fits = |partial: &PartialSignature| verify_partial(&share.point, &self.q, partial);
+        partial.ok().filter(fits).ok_or_else(|| Outcome::Signed(Box::new(self.accuse(node, *bytes, signed))))
+    }
+
+    /// The partial signature's bytes and the operator's signature under them.
+    fn read_signed(
+        &self,
+        answer: PartialAnswer,
+        node: &NodeClient,
+        share: &PublicShare,
+    ) -> Result<(Zeroizing<[u8; 48]>, [u8; 64]), &'static str> {
         let text = Zeroizing::new(answer.partial);
         if answer.node != node.address || answer.index != share.index.get() {
             return Err("the answer is another node's");
@@ -231,9 +248,15 @@ impl Ask {
         if !node.key.verify(&hash, &signature) {
             return Err("the signature under the partial signature is wrong");
         }
-        let partial = PartialSignature::from_bytes(&bytes).map_err(|_| "the partial signature is no point")?;
-        let fits = verify_partial(&share.point, &self.q, &partial);
-        if fits { Ok(partial) } else { Err("the partial signature does not fit the public share") }
+        Ok((bytes, signature.to_bytes()))
+    }
+
+    /// What can be shown to others.
+    fn accuse(&self, node: &NodeClient, partial: [u8; 48], signature: [u8; 64]) -> SignedPartial {
+        let AppIdentity { app_id, epoch, .. } = &self.application.identity;
+        let (key, version) = (*self.output.key(), self.output.id());
+        let (app, format) = (app_id.clone(), self.application.format);
+        SignedPartial { key, version, node: node.address, app, epoch: *epoch, format, partial, signature }
     }
 }
 
