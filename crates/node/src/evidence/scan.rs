@@ -7,13 +7,14 @@ use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::config::Config;
 use quorumkeep_dkg::confirm::Confirm;
-use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
+use quorumkeep_dkg::envelope::{Envelope, Header, Kind, record_id};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::info::Info;
 use quorumkeep_dkg::ledger::{Event, Ledger};
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_dkg::output::Output;
 use quorumkeep_dkg::records;
+use quorumkeep_dkg::round::Round;
 use quorumkeep_dkg::transcript::FaultKind;
 
 use super::{Claim, Finding, Innocent, Offence};
@@ -23,7 +24,7 @@ pub struct Scanner {
     ledger: Ledger,
     memory: Arc<Memory>,
     versions: BTreeMap<VersionId, Arc<Output>>,
-    /// Who posted a Deal or a Confirm in the running round of a key.
+    /// Who posted an Announce, a Deal or a Confirm in the running round of a key.
     posted: BTreeMap<KeyId, BTreeSet<(Kind, Address)>>,
     /// The complaints of running rounds, and the key that each is about.
     complaints: BTreeMap<Digest, KeyId>,
@@ -99,6 +100,7 @@ impl Scanner {
                     self.of_other_board.insert(record);
                 }
                 Event::Fault(culprit, kind, record) => found.extend(self.fault(block, culprit, kind, record)),
+                Event::Announced(key, round) => found.extend(self.announces_missing(&key, round)),
                 Event::Dealt(key, round) => found.extend(self.deals_missing(&key, round)),
                 Event::Activated(_, output) => {
                     self.versions.insert(output.id(), output);
@@ -158,13 +160,12 @@ impl Scanner {
         }
     }
 
-    /// The signed Deals and Confirms of running rounds in this block.
+    /// The signed Announces, Deals and Confirms of running rounds in this block.
     fn posts(&self, block: &Block) -> Vec<(KeyId, Kind, Address)> {
         let envelopes = block.records.iter().filter_map(|bytes| Envelope::decode(bytes).ok());
         let counts = |envelope: &Envelope| {
             let header = &envelope.header;
-            matches!(header.kind, Kind::Deal | Kind::Confirm)
-                && self.info(&header.key).is_some_and(|info| info.digest() == header.digest)
+            self.is_due(header)
                 && self.ledger.operator_key(&header.sender).is_some_and(|key| records::is_signed_by(envelope, key))
         };
         let counting = envelopes.filter(|envelope| counts(envelope));
@@ -172,11 +173,32 @@ impl Scanner {
     }
 
     fn info(&self, key: &KeyId) -> Option<&Arc<Info>> {
-        Some(self.ledger.keys().get(key)?.round.as_ref()?.transcript()?.info())
+        Some(self.round(key)?.transcript()?.info())
+    }
+
+    /// Is it of a kind that can be missing, and of the running round?
+    fn is_due(&self, header: &Header) -> bool {
+        match header.kind {
+            Kind::Announce => self.round(&header.key).is_some_and(|round| round.trigger_digest() == header.digest),
+            Kind::Deal | Kind::Confirm => self.info(&header.key).is_some_and(|info| info.digest() == header.digest),
+            _ => false,
+        }
+    }
+
+    fn round(&self, key: &KeyId) -> Option<&Round> {
+        self.ledger.keys().get(key)?.round.as_ref()
     }
 
     fn has_posted(&self, key: &KeyId, kind: Kind, who: &Address) -> bool {
         self.posted.get(key).is_some_and(|posted| posted.contains(&(kind, *who)))
+    }
+
+    fn announces_missing(&self, key: &KeyId, round: u64) -> Vec<Finding> {
+        let Some(running) = self.round(key) else { return Vec::new() };
+        let roster = running.trigger().config.roster.iter().map(|member| member.address);
+        let silent = roster.filter(|member| !self.has_posted(key, Kind::Announce, member));
+        let height = self.ledger.head().height;
+        silent.map(|culprit| self.missing((culprit, Kind::Announce), (key, round), height)).collect()
     }
 
     fn deals_missing(&self, key: &KeyId, round: u64) -> Vec<Finding> {
