@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{app, board, decrypt, encrypt, identity, network, node, operator, recipient, status};
+use crate::commands::{app, board, decrypt, encrypt, identity, network, node, operator, recipient, status, vss};
 
 /// Keys that no machine holds.
 ///
@@ -54,6 +54,9 @@ pub enum Command {
     Encrypt(encrypt::Encrypt),
     /// Decrypts a file, through the network or offline with a recovered application key.
     Decrypt(decrypt::Decrypt),
+    /// Verifiable secret sharing, for auditors.
+    #[command(subcommand)]
+    Vss(vss::Vss),
     /// The main job, on this machine: real processes, real TLS, real databases.
     Demo(crate::demo::Demo),
     /// The version of this program.

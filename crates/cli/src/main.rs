@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod secrets;
 mod source;
+mod vss;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,0 +1,612 @@
+//! `quorumkeep vss check` against what goes wrong with sharings: items made here, vectors from outside, and the example
+//! of `docs/vss-check.md`, run as it stands.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod kit;
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use kit::Kit;
+use quorumkeep_curves::bls::{G1, G2, Scalar, SecretScalar};
+use quorumkeep_curves::hash::{keccak256, sha256};
+use quorumkeep_sharing::{Commitment, Index, Polynomial, Threshold};
+use rand_core::OsRng;
+use serde_json::{Value, json};
+
+const DOCS: &str = include_str!("../../../docs/vss-check.md");
+/// The group order, and one less and one more than twice it.
+const ORDER: &str = "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001";
+const TWICE_ORDER: &str = "e7db4ea6533afa906673b0101343b00aa77b4805fffcb7fdfffffffe00000002";
+const ORDER_AND_ONE: &str = "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000002";
+
+// --- Items.
+
+struct Sharing {
+    f: Polynomial,
+    t: u16,
+}
+
+impl Sharing {
+    fn new(t: u16) -> Self {
+        Self { f: Polynomial::random(Threshold::new(t, t).unwrap(), &mut OsRng), t }
+    }
+
+    fn commitments(&self) -> Vec<String> {
+        self.f.commit().points().iter().map(g2).collect()
+    }
+
+    fn share(&self, index: u16) -> String {
+        hex::encode(*self.f.evaluate(Index::new(index).unwrap()).expose())
+    }
+
+    /// A good item of player `index`.
+    fn item(&self, index: u16) -> Value {
+        json!({
+            "label": format!("player {index}"), "threshold": self.t, "index": index,
+            "commitments": self.commitments(), "share": self.share(index),
+        })
+    }
+
+    /// The same at a point that is given by its digits.
+    fn item_at(&self, point: &str) -> Value {
+        let x = Scalar::reduce_be(&array(&json!(point)));
+        let share = hex::encode(*self.f.evaluate_at(&x).expose());
+        with(without(&self.item(1), "index"), &[("point", json!(point)), ("share", json!(share))])
+    }
+}
+
+fn g2(point: &G2) -> String {
+    hex::encode(point.to_bytes())
+}
+
+fn with(mut item: Value, fields: &[(&str, Value)]) -> Value {
+    for (name, value) in fields {
+        item[*name] = value.clone();
+    }
+    item
+}
+
+fn without(item: &Value, field: &str) -> Value {
+    let mut item = item.clone();
+    item.as_object_mut().unwrap().remove(field);
+    item
+}
+
+/// Checks the items in one file; every one gets the expected result, at the expected field.
+#[track_caller]
+fn check(cases: &[(Value, &str, &str)]) {
+    let kit = Kit::new();
+    let items: Vec<&Value> = cases.iter().map(|(item, _, _)| item).collect();
+    fs::write(kit.path("items.json"), json!({ "items": items }).to_string()).unwrap();
+    let answer = kit.run(&["vss", "check", "items.json"]);
+    let results = answer.json["items"].as_array().unwrap_or_else(|| panic!("{}", answer.json)).clone();
+    assert_eq!(results.len(), cases.len());
+    for (place, ((item, result, field), found)) in cases.iter().zip(&results).enumerate() {
+        assert_eq!(found["result"], *result, "item {place}: {found}\n{item:#}");
+        assert_eq!(found["field"].as_str().unwrap_or(""), *field, "item {place}: {found}");
+        assert_eq!(found["item"], place);
+        assert_eq!(found["label"], item["label"], "{found}");
+    }
+    let invalid = cases.iter().filter(|(_, result, _)| *result != "valid").count();
+    assert_eq!((&answer.json["valid"], &answer.json["invalid"]), (&json!(cases.len() - invalid), &json!(invalid)));
+    match invalid {
+        0 => drop(answer.ok()),
+        _ => drop(answer.fails(1, "not_valid")),
+    }
+}
+
+#[test]
+fn good_items_are_valid_and_one_wrong_item_stops_no_other() {
+    let (small, large) = (Sharing::new(2), Sharing::new(7));
+    check(&[(small.item(1), "valid", ""), (large.item(10), "valid", ""), (large.item(65535), "valid", "")]);
+    let other = with(large.item(3), &[("share", json!(large.share(4)))]);
+    check(&[(small.item(1), "valid", ""), (other, "share_mismatch", "share"), (large.item(3), "valid", "")]);
+    // Above what the network itself uses as an index: the same as the point with that value.
+    let beyond = large.item_at(&format!("{:064x}", 70_000));
+    let index = with(without(&beyond, "point"), &[("index", json!(70_000))]);
+    let upper = with(beyond.clone(), &[("share", json!(format!("0x{}", beyond["share"].as_str().unwrap())))]);
+    check(&[(beyond, "valid", ""), (index, "valid", ""), (upper, "valid", "")]);
+}
+
+#[test]
+fn v1_points_that_are_zero_or_equal_modulo_the_order_are_refused() {
+    let sharing = Sharing::new(3);
+    let item = sharing.item(1);
+    let at = |point: &str| with(without(&item, "index"), &[("point", json!(point))]);
+    let players = |players: Value| with(item.clone(), &[("players", players)]);
+    check(&[
+        (with(item.clone(), &[("index", json!(0))]), "index_zero", "index"),
+        (at(&"0".repeat(64)), "index_zero", "point"),
+        (at(ORDER), "index_reduces_to_zero", "point"),
+        (at(TWICE_ORDER), "index_reduces_to_zero", "point"),
+        // A point is reduced: this is index 1.
+        (at(ORDER_AND_ONE), "valid", ""),
+        (players(json!([1, 2, 3])), "valid", ""),
+        (players(json!([1, 2, 0])), "index_zero", "players[2]"),
+        (players(json!([1, ORDER, 3])), "index_reduces_to_zero", "players[1]"),
+        (players(json!([1, 2, 1])), "duplicate_index", "players[2]"),
+        (players(json!([1, 2, ORDER_AND_ONE])), "duplicate_index", "players[2]"),
+        (players(json!([2, 3, 4])), "not_a_player", "players"),
+        (players(json!([1, 2])), "threshold_out_of_range", "threshold"),
+    ]);
+}
+
+#[test]
+fn v2_points_outside_of_the_group_are_refused() {
+    let sharing = Sharing::new(2);
+    let good = sharing.commitments();
+    let second = |point: &str| with(sharing.item(1), &[("commitments", json!([good[0], point]))]);
+    let identity = format!("c0{}", "0".repeat(190));
+    let above = format!(
+        "9a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab{}",
+        "0".repeat(96)
+    );
+    let without_flag = format!("{:x}{}", u8::from_str_radix(&good[1][..1], 16).unwrap() & 7, &good[1][1..]);
+    let all_identity = json!([identity, identity]);
+    let zero = "0".repeat(64);
+    check(&[
+        (second(&identity), "identity", "commitments[1]"),
+        (second(&identity.replace("c00", "c01")), "not_canonical", "commitments[1]"),
+        (second(&identity.replace("c0", "e0")), "not_canonical", "commitments[1]"),
+        (second(&above), "not_canonical", "commitments[1]"),
+        (second(&without_flag), "not_canonical", "commitments[1]"),
+        (second(&not_on_curve()), "not_on_curve", "commitments[1]"),
+        (second(&format!("{}00", good[1])), "wrong_digits", "commitments[1]"),
+        (second(&good[1][1..]), "wrong_digits", "commitments[1]"),
+        (second(&good[1].replace(char::is_numeric, "g")), "not_hex", "commitments[1]"),
+        // The zero polynomial, whose every share satisfies the equation.
+        (with(sharing.item(1), &[("commitments", all_identity), ("share", json!(zero))]), "identity", "commitments[0]"),
+        (with(sharing.item(1), &[("commitments", json!([identity, good[1]]))]), "identity", "commitments[0]"),
+        (with(sharing.item(1), &[("share", json!(ORDER))]), "share_not_below_order", "share"),
+        (with(sharing.item(1), &[("share", json!("f".repeat(64)))]), "share_not_below_order", "share"),
+    ]);
+}
+
+/// The encoding of the lowest `x` that belongs to no point.
+fn not_on_curve() -> String {
+    let encoding = |x: u8| {
+        let mut bytes = [0; 96];
+        (bytes[0], bytes[95]) = (0x80, x);
+        bytes
+    };
+    let none = |bytes: &[u8; 96]| G2::from_bytes(bytes) == Err(quorumkeep_curves::Decode::NotOnCurve);
+    hex::encode((1..).map(encoding).find(none).unwrap())
+}
+
+/// What [`changed_degree`] makes of a sharing with threshold 4, and the answer.
+fn changed_degree(real: u16) -> Vec<(Value, &'static str, &'static str)> {
+    let sharing = Sharing::new(real);
+    // The share fits the vector that is longer or shorter than it may be.
+    let item = with(sharing.item(2), &[("threshold", json!(4))]);
+    let result = if real == 4 { ("valid", "") } else { ("wrong_length", "commitments") };
+    vec![(item, result.0, result.1)]
+}
+
+#[test]
+fn v3_raised_degree_is_refused() {
+    check(&[changed_degree(4), changed_degree(5), changed_degree(7)].concat());
+}
+
+#[test]
+fn v3_lowered_degree_is_refused() {
+    check(&[changed_degree(3), changed_degree(2)].concat());
+}
+
+#[test]
+fn v3_identity_tails_and_empty_vectors_are_refused() {
+    let sharing = Sharing::new(3);
+    let identity = format!("c0{}", "0".repeat(190));
+    let tail = [sharing.commitments(), vec![identity.clone()]].concat();
+    let lowered = [sharing.commitments(), vec![identity]].concat();
+    let commitments = |list: Value| with(sharing.item(1), &[("commitments", list)]);
+    check(&[
+        (commitments(json!(tail)), "wrong_length", "commitments"),
+        // As long as it should be, but of a lower degree.
+        (with(commitments(json!(lowered)), &[("threshold", json!(4))]), "identity", "commitments[3]"),
+        (commitments(json!([])), "wrong_length", "commitments"),
+        (with(commitments(json!([])), &[("threshold", json!(0))]), "threshold_out_of_range", "threshold"),
+        (with(sharing.item(1), &[("threshold", json!(1))]), "threshold_out_of_range", "threshold"),
+        (with(sharing.item(1), &[("threshold", json!(1025))]), "threshold_out_of_range", "threshold"),
+    ]);
+}
+
+// --- Reshares.
+
+/// A version of which two holders deal again: their dealings to a new player with index 9.
+struct Reshare {
+    old: Sharing,
+    public: Commitment,
+}
+
+impl Reshare {
+    fn new() -> Self {
+        let old = Sharing::new(2);
+        let public = old.f.commit();
+        Self { old, public }
+    }
+
+    fn public_share(&self, dealer: u16) -> String {
+        g2(&self.public.evaluate(Index::new(dealer).unwrap()))
+    }
+
+    fn holders(&self) -> Value {
+        let holder = |index: u16| json!({ "index": index, "public_share": self.public_share(index) });
+        json!([holder(1), holder(2), holder(3)])
+    }
+
+    /// What `dealer` deals when it adds `error` to the share that it holds.
+    fn item(&self, dealer: u16, error: &Scalar) -> Value {
+        let constant = self.old.f.evaluate(Index::new(dealer).unwrap()).add_public(error);
+        let f = Polynomial::with_constant(constant, Threshold::new(3, 3).unwrap(), &mut OsRng);
+        let previous = json!({ "index": dealer, "public_share": self.public_share(dealer) });
+        with(Sharing { f, t: 3 }.item(9), &[("previous", previous)])
+    }
+}
+
+#[test]
+fn r3_a_changed_constant_is_refused() {
+    let reshare = Reshare::new();
+    let (good, changed) = (reshare.item(1, &Scalar::zero()), reshare.item(1, &Scalar::one()));
+    let among = |item: &Value, dealer: Value| {
+        with(item.clone(), &[("previous", json!({ "dealer": dealer, "public_shares": reshare.holders() }))])
+    };
+    check(&[
+        (good.clone(), "valid", ""),
+        (changed.clone(), "source_mismatch", "commitments[0]"),
+        // Every share fits its commitments; nothing but the previous public share shows it.
+        (without(&changed, "previous"), "valid", ""),
+        (among(&good, json!(1)), "valid", ""),
+        (among(&good, json!(ORDER_AND_ONE)), "valid", ""),
+        (among(&changed, json!(1)), "source_mismatch", "commitments[0]"),
+        (among(&good, json!(2)), "source_mismatch", "commitments[0]"),
+        (among(&good, json!(4)), "unknown_dealer", "previous.dealer"),
+        (among(&good, json!(0)), "index_zero", "previous.dealer"),
+    ]);
+}
+
+#[test]
+fn r3_compensating_constants_are_refused_each() {
+    let reshare = Reshare::new();
+    // Dealers 1 and 2 recover with lambda 2 and -1: errors 1 and 2 cancel in the group key.
+    let two = Scalar::from_u64(2);
+    let items = [reshare.item(1, &Scalar::one()), reshare.item(2, &two)];
+    let constant = |item: &Value| G2::from_bytes(&array(&item["commitments"][0])).unwrap();
+    let key = constant(&items[0]).mul_small(2) - constant(&items[1]);
+    assert_eq!(key, *reshare.public.constant(), "the group key alone does not show it");
+    check(&items.map(|item| (item, "source_mismatch", "commitments[0]")));
+}
+
+#[test]
+fn r3_previous_holders_are_distinct_and_in_the_group() {
+    let reshare = Reshare::new();
+    let item = reshare.item(1, &Scalar::zero());
+    let previous = |previous: Value| with(item.clone(), &[("previous", previous)]);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut holders = reshare.holders();
+        change(&mut holders);
+        previous(json!({ "dealer": 1, "public_shares": holders }))
+    };
+    let share = reshare.public_share(1);
+    let path = "previous.public_shares";
+    check(&[
+        (changed(&|holders| holders[1]["index"] = json!(1)), "duplicate_index", &format!("{path}[1]")),
+        (changed(&|holders| holders[2]["index"] = json!(0)), "index_zero", &format!("{path}[2].index")),
+        (
+            changed(&|holders| holders[2]["public_share"] = json!(not_on_curve())),
+            "not_on_curve",
+            &format!("{path}[2].public_share"),
+        ),
+        (changed(&|holders| holders[1]["more"] = json!(1)), "unknown_field", &format!("{path}[1]")),
+        (previous(json!({ "index": 1 })), "missing_field", "previous.public_share"),
+        (previous(json!({ "public_share": share })), "missing_field", "previous.index"),
+        (previous(json!({ "public_shares": reshare.holders() })), "missing_field", "previous.dealer"),
+        (previous(json!({ "index": 1, "public_share": share, "dealer": 1 })), "conflicting_fields", "previous.dealer"),
+        (
+            previous(json!({ "index": 1, "public_shares": reshare.holders(), "dealer": 1 })),
+            "conflicting_fields",
+            "previous.public_shares",
+        ),
+    ]);
+}
+
+// --- Hiding commitments.
+
+#[test]
+fn hiding_commitments_are_opened_by_share_and_blinder() {
+    let h = G1::hash_to_curve(b"QUORUMKEEP-TEST", b"h");
+    let (f, g) = (Sharing::new(3), Sharing::new(3));
+    let coefficients = |sharing: &Sharing| -> Vec<SecretScalar> {
+        // Three values and back: the polynomial's own coefficients stay inside of it.
+        let [one, two, three] = [1, 2, 3].map(|i| sharing.f.evaluate(Index::new(i).unwrap()));
+        let half = Scalar::from_u64(2).invert().unwrap();
+        let first = two.sub(&one);
+        let second = three.sub(&two).sub(&first).mul_public(&half);
+        let slope = first.sub(&second.mul_public(&Scalar::from_u64(3)));
+        vec![sharing.f.constant().copy(), slope, second]
+    };
+    let pairs = coefficients(&f).into_iter().zip(coefficients(&g));
+    let commitments: Vec<String> =
+        pairs.map(|(a, b)| hex::encode((a.mul_g1() + h.mul_secret(&b)).to_bytes())).collect();
+    let item = json!({
+        "label": "hiding", "threshold": 3, "index": 5, "commitments": commitments, "share": f.share(5),
+        "h": hex::encode(h.to_bytes()), "blinder": g.share(5),
+    });
+    let plain: Vec<String> = coefficients(&f).iter().map(|a| hex::encode(a.mul_g1().to_bytes())).collect();
+    let in_g1 = with(without(&without(&item, "h"), "blinder"), &[("commitments", json!(plain))]);
+    let previous = json!({ "index": 5, "public_share": commitments[0] });
+    let g1 = hex::encode(G1::generator().to_bytes());
+    let minus_g1 = hex::encode((-G1::generator()).to_bytes());
+    check(&[
+        (item.clone(), "valid", ""),
+        (in_g1, "valid", ""),
+        (with(item.clone(), &[("blinder", json!(g.share(4)))]), "share_mismatch", "share"),
+        (with(item.clone(), &[("share", json!(f.share(4)))]), "share_mismatch", "share"),
+        (with(item.clone(), &[("index", json!(4))]), "share_mismatch", "share"),
+        (without(&without(&item, "h"), "blinder"), "share_mismatch", "share"),
+        (without(&item, "blinder"), "missing_field", "blinder"),
+        (without(&item, "h"), "missing_field", "h"),
+        (with(item.clone(), &[("h", json!(g1))]), "trivial_h", "h"),
+        (with(item.clone(), &[("h", json!(minus_g1))]), "trivial_h", "h"),
+        (with(item.clone(), &[("h", json!(format!("c0{}", "0".repeat(94))))]), "identity", "h"),
+        (with(item.clone(), &[("blinder", json!(ORDER))]), "blinder_not_below_order", "blinder"),
+        (with(item.clone(), &[("previous", previous)]), "conflicting_fields", "previous"),
+        (with(item.clone(), &[("threshold", json!(4))]), "wrong_length", "commitments"),
+        (with(f.item(5), &[("h", item["h"].clone()), ("blinder", item["blinder"].clone())]), "conflicting_fields", "h"),
+    ]);
+}
+
+// --- The file.
+
+#[test]
+fn fields_that_are_missing_unknown_or_of_another_kind_are_named() {
+    let sharing = Sharing::new(2);
+    let item = sharing.item(1);
+    let set = |name: &str, value: Value| with(item.clone(), &[(name, value)]);
+    let mut cases = vec![
+        (set("index", json!(-1)), "wrong_type", "index"),
+        (set("index", json!("1")), "wrong_type", "index"),
+        (set("index", json!(1.5)), "wrong_type", "index"),
+        (set("index", json!(4_294_967_296_u64)), "wrong_type", "index"),
+        (set("point", json!(ORDER_AND_ONE)), "conflicting_fields", "point"),
+        (set("share", json!(5)), "wrong_type", "share"),
+        // A decimal share is no share: hexadecimal only.
+        (set("share", json!("12345")), "wrong_digits", "share"),
+        (set("share", json!("")), "wrong_digits", "share"),
+        (set("commitments", json!("none")), "wrong_type", "commitments"),
+        (set("commitments", json!([1, 2])), "wrong_type", "commitments[0]"),
+        // An unknown field is found before the label is.
+        (without(&set("comitments", json!([])), "label"), "unknown_field", ""),
+        (set("previous", json!([1])), "not_an_object", "previous"),
+    ];
+    for field in ["threshold", "index", "commitments", "share"] {
+        cases.push((without(&item, field), "missing_field", field));
+    }
+    cases.push((json!(["not", "an", "object"]), "not_an_object", ""));
+    cases.push((without(&item, "label"), "valid", ""));
+    check(&cases);
+    let kit = Kit::new();
+    let twice = item.to_string().replacen('{', "{\"index\":1,", 1);
+    fs::write(kit.path("twice"), twice).unwrap();
+    let answer = kit.run(&["vss", "check", "twice"]);
+    assert_eq!((answer.status, &answer.json["items"][0]["result"]), (1, &json!("duplicate_field")));
+    fs::write(kit.path("label"), set("label", json!("\u{1b}[31m")).to_string()).unwrap();
+    let answer = kit.run(&["vss", "check", "label"]);
+    assert_eq!((answer.status, &answer.json["items"][0]["result"]), (1, &json!("bad_label")));
+}
+
+#[test]
+fn files_that_are_no_list_of_items_are_refused_as_a_whole() {
+    let kit = Kit::new();
+    let item = Sharing::new(2).item(1).to_string();
+    let many = format!("{{\"items\":[{}]}}", vec!["{}"; 4097].join(","));
+    let files: [(&str, String, &str); 8] = [
+        ("empty", String::new(), "bad_file"),
+        ("text", "share: 1234".to_owned(), "bad_file"),
+        ("list", format!("[{item}]"), "bad_file"),
+        ("cut", item[..item.len() - 1].to_owned(), "bad_file"),
+        ("nothing", "{\"items\":[]}".to_owned(), "bad_file"),
+        ("beside", format!("{{\"items\":[{item}],\"itemz\":[]}}"), "unknown_field"),
+        ("many", many, "bad_file"),
+        ("large", " ".repeat((8 << 20) + 1), "bad_file"),
+    ];
+    for (name, text, code) in files {
+        fs::write(kit.path(name), text).unwrap();
+        kit.run(&["vss", "check", name]).fails(3, code);
+    }
+    kit.run(&["vss", "check", "nowhere"]).fails(3, "file_missing");
+    kit.run(&["vss", "check"]).fails(2, "usage");
+    let deep = format!("{{\"items\":{}", "[".repeat(1 << 20));
+    fs::write(kit.path("deep"), deep).unwrap();
+    kit.run(&["vss", "check", "deep"]).fails(3, "bad_file");
+}
+
+#[test]
+fn no_answer_repeats_a_share() {
+    let kit = Kit::new();
+    let sharing = Sharing::new(2);
+    let share = sharing.share(1);
+    let item = sharing.item(1);
+    let mut misplaced = item.clone();
+    misplaced[&share] = json!(1);
+    let items = json!({ "items": [
+        item, with(item.clone(), &[("index", json!(share))]), misplaced, share, with(item.clone(), &[("share", json!([share]))]),
+        with(item.clone(), &[("share", json!(format!("{share}ff")))]), with(item.clone(), &[("label", json!(1))]),
+    ]});
+    for (name, text) in [("items", items.to_string()), ("bare", json!(share).to_string()), ("raw", share.clone())] {
+        fs::write(kit.path(name), &text).unwrap();
+        for form in [&["vss", "check", name][..], &["--json", "--log", "trace", "vss", "check", name]] {
+            let output = kit.output(form);
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).unwrap();
+            assert!(!said.is_empty() && !said.contains(&share[..16]), "{said}");
+        }
+    }
+}
+
+#[test]
+fn standard_input_is_read_and_people_get_a_line_for_each_item() {
+    let kit = Kit::new();
+    let item = Sharing::new(2).item(1);
+    let mut child = kit.command(&["vss", "check", "-"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(item.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "items[0] (player 1): valid\n");
+    assert!(output.status.success() && output.stderr.is_empty());
+    fs::write(kit.path("file"), with(item, &[("threshold", json!(3))]).to_string()).unwrap();
+    let output = kit.output(&["vss", "check", "file"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        said,
+        "items[0] (player 1): wrong_length: commitments: There are 2 commitments, and the threshold is 3.\n"
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("code: not_valid (exit status 1)"));
+}
+
+#[test]
+fn the_example_of_the_document_runs_as_written() {
+    let block = |language: &str| -> Vec<String> {
+        let fence = format!("```{language}\n");
+        DOCS.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    };
+    let kit = Kit::new();
+    fs::write(kit.path("dealings.json"), &block("json")[0]).unwrap();
+    let commands = block("sh");
+    assert_eq!(commands, ["quorumkeep vss check dealings.json\n", "quorumkeep vss check dealings.json --json\n"]);
+    let output = kit.output(&["vss", "check", "dealings.json"]);
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(String::from_utf8(said).unwrap(), block("text")[0]);
+    assert_eq!(output.status.code(), Some(1));
+    let answer = kit.run(&["vss", "check", "dealings.json"]);
+    let expected: Value = serde_json::from_str(&block("json")[1]).unwrap();
+    assert_eq!(answer.json, expected);
+}
+
+// --- Vectors from outside.
+
+/// As in the crate `curves`: the folder in `QUORUMKEEP_VECTORS`, else `shared/vectors` beside the workspace.
+fn load(path: &str) -> Option<Value> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
+    let folder = std::env::var_os("QUORUMKEEP_VECTORS").map_or_else(beside, PathBuf::from);
+    let Ok(text) = fs::read_to_string(folder.join(path)) else {
+        let required = std::env::var_os("QUORUMKEEP_REQUIRE_VECTORS").is_some_and(|v| v == "1");
+        assert!(!required, "the vectors {path} are required and absent");
+        eprintln!("skipped: no vectors at {path}");
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn array<const N: usize>(value: &Value) -> [u8; N] {
+    hex::decode(value.as_str().unwrap().trim_start_matches("0x")).unwrap().try_into().unwrap()
+}
+
+/// Another system's point, as that system hashes it: not reduced.
+fn node_id(address: &[u8; 20]) -> String {
+    hex::encode(keccak256(address))
+}
+
+/// Every dealing and every final share of the other system, and each of them with every kind of change.
+#[test]
+fn eigenx_dealings_are_valid_and_v1_v3_changes_of_them_are_not() {
+    let Some(file) = load("eigenx/feldman_dkg.json") else { return };
+    for vector in list(&file["vectors"]) {
+        let dealers = list(&vector["dealers"]);
+        let ids: Vec<String> = dealers.iter().map(|d| node_id(&array(&d["dealer"]))).collect();
+        let item = |commitments: &Value, id: &str, share: &Value| {
+            json!({
+                "threshold": vector["t"], "point": id, "players": ids, "commitments": commitments, "share": share,
+            })
+        };
+        let mut cases = Vec::new();
+        for dealer in dealers {
+            let shares = ids.iter().zip(list(&dealer["shares_be"]));
+            cases.extend(shares.map(|(id, share)| (item(&dealer["commitments_g2"], id, share), "valid", "")));
+        }
+        let sums = ids.iter().zip(list(&vector["final_shares_be"]));
+        cases.extend(sums.map(|(id, share)| (item(&vector["combined_commitments_g2"], id, share), "valid", "")));
+        for place in 0..cases.len() {
+            let (good, next) = (cases[place].0.clone(), cases[(place + 1) % cases.len()].0.clone());
+            let commitments = list(&good["commitments"]);
+            let longer = [commitments, &commitments[..1]].concat();
+            let shorter = commitments[1..].to_vec();
+            cases.push((with(good.clone(), &[("share", next["share"].clone())]), "share_mismatch", "share"));
+            cases.push((with(good.clone(), &[("commitments", json!(longer))]), "wrong_length", "commitments"));
+            cases.push((with(good.clone(), &[("commitments", json!(shorter))]), "wrong_length", "commitments"));
+            cases.push((with(good, &[("point", json!(ORDER))]), "index_reduces_to_zero", "point"));
+        }
+        check(&cases);
+    }
+}
+
+/// The dealings of the other system's reshare, rebuilt from their description, against the shares before; and the dealer
+/// that deals from another version, as in its incident.
+#[test]
+fn eigenx_reshare_r3_a_stale_source_is_refused() {
+    let (Some(file), Some(start)) = (load("eigenx/reshare.json"), load("eigenx/feldman_dkg.json")) else { return };
+    let vector = &start["vectors"][0];
+    let holders: Vec<Value> = list(&vector["dealers"])
+        .iter()
+        .zip(list(&vector["final_shares_be"]))
+        .map(|(dealer, share)| {
+            let share = SecretScalar::from_be_bytes(&array(share)).unwrap();
+            json!({ "point": node_id(&array(&dealer["dealer"])), "public_share": g2(&share.mul_g2()) })
+        })
+        .collect();
+    let mut cases = Vec::new();
+    for case in list(&file["cases"]) {
+        for (number, dealer) in (1..).zip(list(&vector["dealers"])) {
+            let source = &vector["final_shares_be"][number - 1];
+            let stale = &dealer["shares_be"][0];
+            for (constant, result, field) in [(source, "valid", ""), (stale, "source_mismatch", "commitments[0]")] {
+                let text = format!("eigenx-interop-vector|{}|d{number}|k1", case["label"].as_str().unwrap());
+                let slope = SecretScalar::from_public(&Scalar::reduce_be(&sha256(text.as_bytes())));
+                let constant = SecretScalar::from_be_bytes(&array(constant)).unwrap();
+                let f = Polynomial::from_coefficients(vec![constant, slope]).unwrap();
+                let previous = json!({ "dealer": holders[number - 1]["point"], "public_shares": holders });
+                let item = Sharing { f, t: 2 }.item_at(holders[1]["point"].as_str().unwrap());
+                cases.push((with(item, &[("previous", previous)]), result, field));
+            }
+        }
+    }
+    check(&cases);
+}
+
+/// Points outside of the subgroup from elsewhere, compressed, as the second commitment.
+#[test]
+fn v2_eip2537_points_outside_of_the_subgroup_are_refused() {
+    let (g1, g2) = (load("eip2537/fail-mul_G1_bls.json"), load("eip2537/fail-mul_G2_bls.json"));
+    let (Some(g1), Some(g2)) = (g1, g2) else { return };
+    let sharing = Sharing::new(2);
+    let (in_g1, in_g2) = (hex::encode(G1::generator().to_bytes()), sharing.commitments()[0].clone());
+    let mut cases = Vec::new();
+    for (file, coordinates, first) in [(g1, 1, in_g1), (g2, 2, in_g2)] {
+        let vector = list(&file).iter().find(|v| v["Name"].as_str().unwrap().ends_with("not_in_correct_subgroup"));
+        let input = hex::decode(vector.unwrap()["Input"].as_str().unwrap()).unwrap();
+        let point = compressed(&input, coordinates);
+        let item = with(sharing.item(1), &[("commitments", json!([first, point]))]);
+        cases.push((item, "not_in_subgroup", "commitments[1]"));
+    }
+    check(&cases);
+}
+
+/// The compressed form of a point whose coordinates have 64 bytes for each element of the base field.
+fn compressed(point: &[u8], coordinates: usize) -> String {
+    let half: [u8; 48] = array(&json!(
+        "0d0088f51cbff34d258dd3db21a5d66bb23ba5c279c2895fb39869507b587b120f55ffff58a9ffffdcff7fffffffd555"
+    ));
+    let elements: Vec<&[u8]> = point.chunks_exact(64).map(|element| &element[16..]).collect();
+    let (x, y) = elements[..2 * coordinates].split_at(coordinates);
+    // The ZCash format: the highest element first, and it decides the sign unless it is 0.
+    let sign = y.iter().rev().find(|element| element.iter().any(|byte| *byte != 0)).is_some_and(|y| **y > half[..]);
+    let mut bytes: Vec<u8> = x.iter().rev().flat_map(|element| element.to_vec()).collect();
+    bytes[0] |= if sign { 0xa0 } else { 0x80 };
+    hex::encode(bytes)
+}
