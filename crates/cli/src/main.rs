@@ -10,6 +10,7 @@ mod net;
 mod operator_file;
 mod output;
 mod plugin;
+mod pointer;
 mod progress;
 mod report;
 mod secrets;
