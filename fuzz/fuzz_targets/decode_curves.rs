@@ -115,7 +115,13 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("operator_secret", choose(5, &[5; 32])),
         ("proof_g1", choose(6, &[&G1::generator().to_bytes()[..], &[1; 32]].concat())),
         ("proof_g2", choose(7, &[&G2::generator().to_bytes()[..], &[1; 32]].concat())),
-        ("reader", choose(8, &[&[4, 5, 0, 1, 2, 3, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0, 0, 0, 2, 8, 8, 0, 0, 0, 9]].concat())),
+        (
+            "reader",
+            choose(
+                8,
+                &[&[4, 5, 0, 1, 2, 3, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0, 0, 0, 2, 8, 8, 0, 0, 0, 9]].concat(),
+            ),
+        ),
     ]
 }
 

@@ -20,8 +20,8 @@ use quorumkeep_dkg::ids::{Address, Digest};
 use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_dkg::output::Output;
-use quorumkeep_dkg::{limits, records};
 use quorumkeep_dkg::secret::RoundSecrets;
+use quorumkeep_dkg::{limits, records};
 use quorumkeep_fuzz::input::{exactly, split};
 use quorumkeep_fuzz::seeds::{self, choose};
 use quorumkeep_fuzz::world::World;
@@ -159,7 +159,9 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     let memory = Memory::default();
     let mut ledger = world.start.clone();
     let mut inputs = Vec::new();
-    for (phase, (name, of_body)) in ["announce", "deal", "complain", "confirm"].into_iter().zip([5, 6, 7, 8]).enumerate() {
+    for (phase, (name, of_body)) in
+        ["announce", "deal", "complain", "confirm"].into_iter().zip([5, 6, 7, 8]).enumerate()
+    {
         let own = world.culprit(phase, &ledger).expect("the operator takes part");
         inputs.push((name, choose(of_body, &own.body)));
         if phase == 0 {
@@ -177,7 +179,10 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     }
     let active = ledger.keys()[&world.key()].versions.active.clone().expect("a version");
     inputs.push(("config", choose(2, &world.config.encode())));
-    inputs.push(("genesis", choose(3, &quorumkeep_dkg::config::Genesis { name: "main".into(), players_min: 3 }.encode())));
+    inputs.push((
+        "genesis",
+        choose(3, &quorumkeep_dkg::config::Genesis { name: "main".into(), players_min: 3 }.encode()),
+    ));
     let app = App {
         id: "billing".into(),
         epoch: 1,
@@ -196,9 +201,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     inputs
 }
 
-const DECODERS: [fn(&[u8]); 13] = [
-    envelope, block, config, genesis, app, announce, deal, complain, confirm, output, ledger, texts, secrets,
-];
+const DECODERS: [fn(&[u8]); 13] =
+    [envelope, block, config, genesis, app, announce, deal, complain, confirm, output, ledger, texts, secrets];
 
 fuzz_target!(
     init: seeds::write("decode_dkg", inputs),

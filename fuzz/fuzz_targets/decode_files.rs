@@ -324,17 +324,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-const DECODERS: [fn(&[u8]); 9] = [
-    network_file,
-    operator_file,
-    draft_file,
-    board_file,
-    sealed_file,
-    vss_items,
-    body,
-    database,
-    identity_pointer,
-];
+const DECODERS: [fn(&[u8]); 9] =
+    [network_file, operator_file, draft_file, board_file, sealed_file, vss_items, body, database, identity_pointer];
 
 fuzz_target!(
     init: seeds::write("decode_files", inputs),

@@ -152,8 +152,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-const DECODERS: [fn(&[u8]); 8] =
-    [kem, eigenx_ciphertext, age_file, recipient, recipient_text, stanza, app_id, keys];
+const DECODERS: [fn(&[u8]); 8] = [kem, eigenx_ciphertext, age_file, recipient, recipient_text, stanza, app_id, keys];
 
 fuzz_target!(
     init: seeds::write("decode_ibe", inputs),

@@ -45,7 +45,7 @@ pub const BOUNDARY: u64 = 8;
 /// After so many different transcripts, what honest operators said about them is forgotten.
 const REMEMBERED_MAX: usize = 64;
 
-type Posts = HashMap<Digest, Vec<Vec<u8>>>;
+type Known<T> = RefCell<HashMap<Digest, T>>;
 
 /// The network, with its first round just opened.
 pub struct World {
@@ -64,8 +64,10 @@ pub struct World {
     /// Every operator's secrets of the round.
     pub secrets: Vec<RoundSecrets>,
     announces: Vec<Envelope>,
-    deals: RefCell<Posts>,
-    confirms: RefCell<Posts>,
+    /// By info: the honest operators' deals, and the other one's.
+    deals: Known<(Vec<Vec<u8>>, Envelope)>,
+    /// By version and operator.
+    shares: Known<Option<Arc<SecretScalar>>>,
 }
 
 /// Deterministic randomness for one purpose.
@@ -118,9 +120,9 @@ impl World {
         let network = config.network_id();
         let start = Ledger::new(network, config.orderer);
         let secrets = keys.iter().map(|_| RoundSecrets::generate(&mut random)).collect();
-        let (deals, confirms) = (RefCell::default(), RefCell::default());
+        let (deals, shares) = (RefCell::default(), RefCell::default());
         let (announces, blocks) = (Vec::new(), Vec::new());
-        let mut world = Self { keys, config, network, orderer, start, blocks, secrets, announces, deals, confirms };
+        let mut world = Self { keys, config, network, orderer, start, blocks, secrets, announces, deals, shares };
         world.begin();
         world.announces = (0..world.keys.len()).map(|place| world.announce(place)).collect();
         world
@@ -158,8 +160,7 @@ impl World {
     /// A governed record that everybody signed.
     #[must_use]
     pub fn governed(&self, key: KeyId, kind: Kind, body: Vec<u8>) -> Envelope {
-        let mut envelope =
-            Envelope { header: governed_header(self.network, key, kind), body, signatures: Vec::new() };
+        let mut envelope = Envelope { header: governed_header(self.network, key, kind), body, signatures: Vec::new() };
         self.keys.iter().for_each(|key| sign_governed(&mut envelope, key));
         envelope
     }
@@ -217,7 +218,8 @@ impl World {
         deal::seal(info, &address, &plain, &self.keys[place])
     }
 
-    /// One complaint for each dealing that does not open, as an honest player makes them.
+    /// A complaint for a dealing that does not open, as an honest player makes it. That those of honest dealers open, the
+    /// shares show.
     fn complaints(&self, place: usize, info: &Info, deals: &[Arc<VerifiedDeal>]) -> Vec<Envelope> {
         let (address, receive) = (self.address(place), self.secrets[place].receive());
         let complain = |deal: &Arc<VerifiedDeal>| {
@@ -225,7 +227,7 @@ impl World {
             let body = Complain::encode(&deal.dealer, &deal.core, &opening.0);
             Some(self.record(place, Kind::Complain, info.digest(), body))
         };
-        deals.iter().filter_map(complain).collect()
+        deals.iter().filter(|deal| deal.dealer == self.address(CULPRIT)).filter_map(complain).collect()
     }
 
     fn false_complaint(&self, info: &Info, deals: &[Arc<VerifiedDeal>]) -> Option<Envelope> {
@@ -235,8 +237,8 @@ impl World {
         Some(self.record(CULPRIT, Kind::Complain, info.digest(), body))
     }
 
-    /// The share and the proof of it. The share must be the one of which everybody sees the public image.
-    fn confirm(&self, place: usize, ledger: &Ledger, output: &Output) -> Option<Envelope> {
+    /// The operator's share of the result. It must be the one of which everybody sees the public image.
+    fn share(&self, place: usize, ledger: &Ledger, output: &Output) -> Option<SecretScalar> {
         let transcript = self.round(ledger).transcript()?;
         let (info, address) = (transcript.info(), self.address(place));
         let open = |deal: &&Arc<VerifiedDeal>| {
@@ -247,10 +249,24 @@ impl World {
         let share = combine_share(info, &dealings?)?;
         let public = output.share_of(&address)?;
         assert!(share.mul_g2() == public.point, "the share of operator {} is not its public share", place + 1);
-        let mut random = rng(&[&output.id().0[..], &[b'c', place as u8]].concat());
+        Some(share)
+    }
+
+    fn confirm(&self, place: usize, ledger: &Ledger, output: &Output) -> Option<Envelope> {
+        let transcript = self.round(ledger).transcript()?;
+        let (info, version) = (transcript.info(), output.id());
+        let whose = Digest(keccak256(&[&version.0[..], &[place as u8]].concat()));
+        let share = remembered(&self.shares, whose, || self.share(place, ledger, output).map(Arc::new))?;
+        let mut random = rng(&[&version.0[..], &transcript.cut().hash.0, &[place as u8]].concat());
         let nonce = SecretScalar::random(&mut random);
-        let body = Confirm::build(info, &address, output, transcript.cut(), &share, nonce).encode();
+        let body = Confirm::build(info, &self.address(place), output, transcript.cut(), &share, nonce).encode();
         Some(self.record(place, Kind::Confirm, info.digest(), body))
+    }
+
+    /// Everybody's deals under this info: the honest operators' and the other one's.
+    fn all_deals(&self, info: &Info) -> (Vec<Vec<u8>>, Envelope) {
+        let honest = || (0..CULPRIT).map(|place| self.deal(place, info).encode()).collect();
+        remembered(&self.deals, info.digest(), || (honest(), self.deal(CULPRIT, info)))
     }
 
     /// What the honest operators post now; `phase` counts from 0.
@@ -259,11 +275,7 @@ impl World {
         let transcript = self.round(ledger).transcript();
         match (phase, transcript) {
             (0, _) => self.announces[..CULPRIT].iter().map(Envelope::encode).collect(),
-            (1, Some(transcript)) => {
-                let info = transcript.info();
-                let make = || (0..CULPRIT).map(|place| self.deal(place, info).encode()).collect();
-                remembered(&self.deals, info.digest(), make)
-            }
+            (1, Some(transcript)) => self.all_deals(transcript.info()).0,
             (2, Some(transcript)) => {
                 let deals = valid(transcript.deals());
                 let all = (0..CULPRIT).flat_map(|place| self.complaints(place, transcript.info(), &deals));
@@ -271,9 +283,7 @@ impl World {
             }
             (3, Some(transcript)) => {
                 let Some(Ok(output)) = transcript.outcome() else { return Vec::new() };
-                let cut = Digest(keccak256(&[output.id().0, transcript.cut().hash.0].concat()));
-                let confirm = |place| Some(self.confirm(place, ledger, output)?.encode());
-                remembered(&self.confirms, cut, || (0..CULPRIT).filter_map(confirm).collect())
+                (0..CULPRIT).filter_map(|place| Some(self.confirm(place, ledger, output)?.encode())).collect()
             }
             _ => Vec::new(),
         }
@@ -286,7 +296,7 @@ impl World {
         match (phase, transcript) {
             (0, _) => self.announces.get(CULPRIT).cloned(),
             (1, Some(transcript)) if transcript.info().dealer(&self.address(CULPRIT)).is_some() => {
-                Some(self.deal(CULPRIT, transcript.info()))
+                Some(self.all_deals(transcript.info()).1)
             }
             (2, Some(transcript)) => self.false_complaint(transcript.info(), &valid(transcript.deals())),
             (3, Some(transcript)) => {
@@ -304,15 +314,15 @@ fn valid(
     deals.values().filter_map(|counted| counted.deal.clone().ok()).collect()
 }
 
-fn remembered(known: &RefCell<Posts>, of: Digest, make: impl FnOnce() -> Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    if let Some(posts) = known.borrow().get(&of) {
-        return posts.clone();
+fn remembered<T: Clone>(known: &Known<T>, of: Digest, make: impl FnOnce() -> T) -> T {
+    if let Some(value) = known.borrow().get(&of) {
+        return value.clone();
     }
-    let posts = make();
+    let value = make();
     let mut known = known.borrow_mut();
     if known.len() >= REMEMBERED_MAX {
         known.clear();
     }
-    known.insert(of, posts.clone());
-    posts
+    known.insert(of, value.clone());
+    value
 }
