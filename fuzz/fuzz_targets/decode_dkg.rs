@@ -12,14 +12,17 @@ use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::app::{App, Format, Policy};
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::complain::Complain;
-use quorumkeep_dkg::config::{Config, Genesis, is_socket};
+use quorumkeep_dkg::config::{Config, Genesis, Protocol, is_socket};
 use quorumkeep_dkg::confirm::Confirm;
 use quorumkeep_dkg::deal::{self, RawDeal};
 use quorumkeep_dkg::envelope::{Envelope, record_id};
+use quorumkeep_dkg::extract::{Extract, LinkProof, PlainExtract};
 use quorumkeep_dkg::ids::{Address, Digest};
 use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_dkg::output::Output;
+use quorumkeep_dkg::reconstruct::Reconstruct;
+use quorumkeep_dkg::round::Phase;
 use quorumkeep_dkg::secret::RoundSecrets;
 use quorumkeep_dkg::{limits, records};
 use quorumkeep_fuzz::input::{exactly, split};
@@ -80,16 +83,16 @@ fn deal(bytes: &[u8]) {
 }
 
 fn deal_again(bytes: &[u8]) -> Result<Vec<u8>, Decode> {
-    fn point<G: Group>(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Decode> {
-        reader.uncompressed_point::<G>()?.check()?.append_uncompressed(out);
-        Ok(())
-    }
     let mut reader = Reader::tagged(bytes, tags::DKG_DEAL)?;
     let mut out = Writer::new(tags::DKG_DEAL).finish();
     point::<G1>(&mut reader, &mut out)?;
+    let protocol = Protocol::from_u8(reader.u8()?)?;
     let commitments = reader.list(limits::ROSTER_MAX)?;
-    out.extend(Writer::raw().list(commitments).finish());
-    (0..commitments).try_for_each(|_| point::<G2>(&mut reader, &mut out))?;
+    out.extend(Writer::raw().u8(protocol as u8).list(commitments).finish());
+    (0..commitments).try_for_each(|_| match protocol {
+        Protocol::Feldman => point::<G2>(&mut reader, &mut out),
+        Protocol::Pedersen => point::<G1>(&mut reader, &mut out),
+    })?;
     let ciphertexts = reader.list(2 * limits::ROSTER_MAX)?;
     out.extend(Writer::raw().list(ciphertexts).finish());
     out.extend(reader.take(32 * ciphertexts)?);
@@ -102,6 +105,37 @@ fn deal_again(bytes: &[u8]) -> Result<Vec<u8>, Decode> {
     out.extend(writer.finish());
     reader.finish()?;
     Ok(out)
+}
+
+/// An uncompressed point, written again.
+fn point<G: Group>(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Decode> {
+    reader.uncompressed_point::<G>()?.check()?.append_uncompressed(out);
+    Ok(())
+}
+
+/// As with a deal: its points owe their subgroup check until it is verified.
+fn extract(bytes: &[u8]) {
+    if Extract::decode(bytes).is_err() {
+        return;
+    }
+    match extract_again(bytes) {
+        Ok(again) => assert_eq!(again.encode(), bytes),
+        Err(error) => assert_eq!(error, Decode::NotInSubgroup),
+    }
+}
+
+fn extract_again(bytes: &[u8]) -> Result<PlainExtract, Decode> {
+    let mut reader = Reader::tagged(bytes, tags::DKG_EXTRACT)?;
+    let count = reader.list(limits::ROSTER_MAX)?;
+    let points = (0..count).map(|_| reader.uncompressed_point::<G2>()?.check()).collect::<Result<_, _>>()?;
+    let (hiding, plain) = (reader.point::<G1>()?.check()?, reader.point::<G2>()?.check()?);
+    Ok(PlainExtract { points, proof: LinkProof { hiding, plain, u: reader.scalar()?, v: reader.scalar()? } })
+}
+
+fn reconstruct(bytes: &[u8]) {
+    if let Ok(reconstruct) = Reconstruct::decode(bytes) {
+        assert_eq!(reconstruct.encode(), bytes);
+    }
 }
 
 fn complain(bytes: &[u8]) {
@@ -154,33 +188,45 @@ fn secrets(bytes: &[u8]) {
     }
 }
 
-fn inputs() -> Vec<(&'static str, Vec<u8>)> {
-    let world = World::new();
-    let memory = Memory::default();
-    let mut ledger = world.start.clone();
-    let mut inputs = Vec::new();
-    for (phase, (name, of_body)) in
-        ["announce", "deal", "complain", "confirm"].into_iter().zip([5, 6, 7, 8]).enumerate()
-    {
+/// What the fuzzer's operator posts in a round, without the false complaint and the Extract: its polynomial becomes public.
+fn round(world: &World, suffix: &str) -> Vec<(String, Vec<u8>)> {
+    let (memory, mut ledger, mut inputs) = (Memory::default(), world.start.clone(), Vec::new());
+    let mut add = |name: &str, which, bytes: &[u8]| inputs.push((format!("{name}{suffix}"), choose(which, bytes)));
+    for phase in world.phases().iter().copied() {
         let own = world.culprit(phase, &ledger).expect("the operator takes part");
-        inputs.push((name, choose(of_body, &own.body)));
-        if phase == 0 {
-            inputs.push(("envelope", choose(0, &own.encode())));
-        }
-        // The complaint is false: it stays out of the board.
-        let own = (phase != 2).then(|| own.encode());
-        let block = world.block(&ledger, world.honest(phase, &ledger).into_iter().chain(own).collect());
+        let (name, decoder) = match phase {
+            Phase::Announce => ("announce", 5),
+            Phase::Deal => ("deal", 6),
+            Phase::Complain => ("complain", 7),
+            Phase::Extract => ("extract", 13),
+            Phase::Reconstruct => ("reconstruct", 14),
+            Phase::Confirm => ("confirm", 8),
+        };
+        add(name, decoder, &own.body);
+        let own = Some(own.encode()).filter(|_| !matches!(phase, Phase::Complain | Phase::Extract));
+        let block = world.block(&ledger, world.honest(phase, &ledger).into_iter().chain(own.clone()).collect());
         ledger.apply(&block, &memory).expect("a block");
-        if phase == 2 {
-            inputs.push(("block", choose(1, &block.encode())));
+        if phase == Phase::Announce {
+            add("envelope", 0, &own.expect("an Announce"));
+            let block = world.block(&ledger, Vec::new());
+            add("block", 1, &block.encode());
         }
         let block = world.block(&ledger, Vec::new());
         ledger.apply(&block, &memory).expect("a block");
     }
     let active = ledger.keys()[&world.key()].versions.active.clone().expect("a version");
-    inputs.push(("config", choose(2, &world.config.encode())));
+    add("output", 9, &active.encode());
+    add("ledger", 10, &ledger.snapshot());
+    inputs
+}
+
+fn inputs() -> Vec<(String, Vec<u8>)> {
+    let world = World::new(Protocol::Feldman);
+    let mut inputs = round(&world, "");
+    inputs.extend(round(&World::new(Protocol::Pedersen), "_pedersen"));
+    inputs.push(("config".to_owned(), choose(2, &world.config.encode())));
     inputs.push((
-        "genesis",
+        "genesis".to_owned(),
         choose(3, &quorumkeep_dkg::config::Genesis { name: "main".into(), players_min: 3 }.encode()),
     ));
     let app = App {
@@ -192,17 +238,30 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         signature: [2; 64],
         previous_signature: [0; 64],
     };
-    inputs.push(("app", choose(4, &app.encode())));
-    inputs.push(("output", choose(9, &active.encode())));
-    inputs.push(("ledger", choose(10, &ledger.snapshot())));
-    inputs.push(("socket", choose(11, b"127.0.0.1:7000")));
-    inputs.push(("address", choose(11, world.address(0).to_string().as_bytes())));
-    inputs.push(("secrets", choose(12, &*world.secrets[0].to_bytes())));
+    inputs.push(("app".to_owned(), choose(4, &app.encode())));
+    inputs.push(("socket".to_owned(), choose(11, b"127.0.0.1:7000")));
+    inputs.push(("address".to_owned(), choose(11, world.address(0).to_string().as_bytes())));
+    inputs.push(("secrets".to_owned(), choose(12, &*world.secrets[0].to_bytes())));
     inputs
 }
 
-const DECODERS: [fn(&[u8]); 13] =
-    [envelope, block, config, genesis, app, announce, deal, complain, confirm, output, ledger, texts, secrets];
+const DECODERS: [fn(&[u8]); 15] = [
+    envelope,
+    block,
+    config,
+    genesis,
+    app,
+    announce,
+    deal,
+    complain,
+    confirm,
+    output,
+    ledger,
+    texts,
+    secrets,
+    extract,
+    reconstruct,
+];
 
 fuzz_target!(
     init: seeds::write("decode_dkg", inputs),

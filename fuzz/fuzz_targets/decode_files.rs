@@ -1,4 +1,4 @@
-//! Files, databases and JSON that come from people, disks and other servers. The first byte chooses the decoder.
+//! Files, databases, JSON, certificates and frames that come from people, disks and other servers. The first byte chooses the decoder.
 //!
 //! What is read is written the same again, as a value. A database in which bytes were changed is refused, or gives rows that
 //! were in it: never other secrets. What the command line reads is compiled in from its own folder.
@@ -8,26 +8,32 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use quorumkeep_curves::bls::SecretScalar;
-use quorumkeep_dkg::config::Genesis;
-use quorumkeep_dkg::envelope::Kind;
+use quorumkeep_curves::enc::Writer;
+use quorumkeep_dkg::config::{Genesis, Protocol};
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Digest, KeyId, VersionId};
+use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_fuzz::input::{Input, split};
 use quorumkeep_fuzz::seeds::{self, choose};
-use quorumkeep_fuzz::world::{NAME, World};
+use quorumkeep_fuzz::world::{NAME, T, World};
 use quorumkeep_node::status::Status;
 use quorumkeep_node::store::{Batch, Loaded, OwnRecord, RoundSecret, ShareRow, Store};
 use quorumkeep_server::board::orderer::Posted;
+use quorumkeep_server::board::roster::{Governed, Roster};
 use quorumkeep_server::board::{BoardFile, GovernedJson, SignedHead};
+use quorumkeep_server::client::board::parse_blocks;
 use quorumkeep_server::network::NetworkFile;
 use quorumkeep_server::node_api::{
     AppQuery, OwnerBody, PartialAnswer, PubkeyAnswer, PubkeyQuery, RegisterBody, SealedAnswer, SignBody,
 };
 use quorumkeep_server::problem::Problem;
 use quorumkeep_server::sealed::{self, Passphrase};
+use quorumkeep_server::tls::{Certificates, Identity, Pin};
 use quorumkeep_store::{Binding, KekProvider, SaltFileKek, SqliteStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -173,6 +179,68 @@ fn body(bytes: &[u8]) {
     }
 }
 
+// --- What other servers and operators send.
+
+/// A certificate of operator 1, behind the number of the decoder. Its TLS key was random, so it is kept.
+const CERTIFICATE: &[u8] = include_bytes!("../corpus/decode_files/certificate");
+/// How the public key of a certificate begins, and how long it is.
+const SPKI_HEAD: &[u8] = &[0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const SPKI_BYTES: usize = 91;
+
+/// Whatever else is changed in a certificate that is believed: not its public key.
+fn certificate(bytes: &[u8]) {
+    if is_of_operator(bytes) {
+        let spki = CERTIFICATE.windows(SPKI_BYTES).find(|part| part.starts_with(SPKI_HEAD)).expect("a public key");
+        assert!(bytes.windows(SPKI_BYTES).any(|part| part == spki), "another TLS key is believed");
+    }
+}
+
+fn is_of_operator(certificate: &[u8]) -> bool {
+    let (world, now) = (world(), 1_800_000_000);
+    let (network, address, key) = (world.network, world.address(0), world.keys[0].public());
+    let orderer = Pin::Orderer { network, key: world.orderer.verifying_key() };
+    assert!(orderer.check(certificate, now).is_err(), "an operator is believed to be the orderer");
+    Pin::Operator { network, address, key }.check(certificate, now).is_ok()
+}
+
+/// The one that is kept, as long as the code believes it; else a new one, for a century.
+fn seed_certificate(world: &World) -> Vec<u8> {
+    if CERTIFICATE.get(1..).is_some_and(is_of_operator) {
+        return CERTIFICATE.to_vec();
+    }
+    let identity = Identity::Operator { network: world.network, key: Arc::new(world.keys[0].copy()) };
+    let lifetime = Duration::from_secs(100 * 365 * 24 * 3600);
+    let made = Certificates::new(identity, lifetime).expect("a certificate").current();
+    choose(9, &made.cert[0])
+}
+
+fn blocks(bytes: &[u8]) {
+    let Some(blocks) = parse_blocks(bytes, 1, 8) else { return };
+    let framed = blocks.iter().fold(Writer::raw(), |writer, block| writer.bytes(&block.encode())).finish();
+    assert_eq!(framed, bytes);
+}
+
+/// A record that the orderer is asked to put on the board, before and after the first configuration.
+fn governed(bytes: &[u8]) {
+    let Ok(envelope) = Envelope::decode(bytes) else { return };
+    let (world, mut roster) = (world(), Roster::new(world().network));
+    if roster.check(&envelope).is_ok() {
+        assert_eq!(envelope.body, world.config.encode(), "another first configuration is accepted");
+        return;
+    }
+    roster.apply(Governed::Config(world.config.digest(), Arc::new(world.config.clone())));
+    if roster.check(&envelope).is_ok() {
+        assert!(envelope.signatures.len() >= usize::from(T), "too few signatures are accepted");
+    }
+}
+
+fn world() -> &'static World {
+    thread_local! {
+        static WORLD: &'static World = Box::leak(Box::new(World::new(Protocol::Feldman)));
+    }
+    WORLD.with(|world| *world)
+}
+
 // --- The database of a node.
 
 const KEY: KeyId = KeyId([0xa1; 32]);
@@ -283,7 +351,7 @@ fn small_sealed_file() -> Vec<u8> {
 }
 
 fn inputs() -> Vec<(&'static str, Vec<u8>)> {
-    let world = World::new();
+    let world = world();
     let network = NetworkFile::new(world.config.clone(), "127.0.0.1:7100".to_owned(), NAME);
     let path = folder().join("network.json");
     network.save(&path).expect("written");
@@ -304,6 +372,10 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     let sign = format!(
         "{{\"key\":\"{key}\",\"app\":\"billing\",\"owner\":{{\"recipient\":\"age1\",\"nonce\":\"{key}\",\"expires_ms\":1,\"signature\":\"00\"}}}}"
     );
+    let block = world.block(&Ledger::new(world.network, world.config.orderer), vec![vec![1, 2, 3]]);
+    let framed = Writer::raw().bytes(&block.encode()).finish();
+    let governed = |key, kind, body| world.governed(key, kind, body).encode();
+    let genesis = Genesis { name: "other".into(), players_min: 3 };
     let problem = serde_json::to_vec(&Problem::new(quorumkeep_server::problem::Code::Busy, "later")).expect("JSON");
     let json = |which: u8, bytes: &[u8]| choose(6, &choose(which, bytes));
     let document = include_str!("../../docs/vss-check.md");
@@ -321,11 +393,27 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("body_problem", json(11, &problem)),
         ("database", choose(7, &[0, 0, 0, 100, 1, 1, 0, 32, 0, 7, 7])),
         ("pointer", choose(8, &pointer)),
+        ("certificate", seed_certificate(world)),
+        ("blocks", choose(10, &framed)),
+        ("governed_config", choose(11, &governed(KeyId::ZERO, Kind::Config, world.config.encode()))),
+        ("governed_genesis", choose(11, &governed(KeyId::derive(&world.network, "other"), Kind::Genesis, genesis.encode()))),
     ]
 }
 
-const DECODERS: [fn(&[u8]); 9] =
-    [network_file, operator_file, draft_file, board_file, sealed_file, vss_items, body, database, identity_pointer];
+const DECODERS: [fn(&[u8]); 12] = [
+    network_file,
+    operator_file,
+    draft_file,
+    board_file,
+    sealed_file,
+    vss_items,
+    body,
+    database,
+    identity_pointer,
+    certificate,
+    blocks,
+    governed,
+];
 
 fuzz_target!(
     init: seeds::write("decode_files", inputs),

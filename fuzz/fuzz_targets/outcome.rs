@@ -1,6 +1,6 @@
 //! A round with three honest operators and one that is the fuzzer's.
 //!
-//! The input is a list of actions of 8 bytes: the fuzzer's operator changes, repeats, withholds and doubles what it posts,
+//! The first byte chooses the protocol. The rest is a list of actions of 8 bytes: the fuzzer's operator changes, repeats, withholds and doubles what it posts,
 //! signed by it; somebody adds bytes that nobody signed, and copies of others' records with bytes changed; the orderer puts
 //! records in another order, offers changed blocks first, and leaves records out.
 //!
@@ -12,15 +12,17 @@
 
 use libfuzzer_sys::fuzz_target;
 use quorumkeep_dkg::block::Block;
+use quorumkeep_dkg::config::Protocol;
 use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ids::{Address, Digest};
 use quorumkeep_dkg::ledger::{Event, Ledger};
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_dkg::records;
+use quorumkeep_dkg::round::Phase;
 use quorumkeep_dkg::transcript::outcome;
 use quorumkeep_fuzz::input::Input;
 use quorumkeep_fuzz::seeds;
-use quorumkeep_fuzz::world::{BOUNDARY, CULPRIT, World};
+use quorumkeep_fuzz::world::{CULPRIT, World};
 
 const ACTIONS_MAX: usize = 24;
 /// Bytes that nobody signed, at most so many at a time.
@@ -38,17 +40,24 @@ struct Action {
 
 const KINDS: u8 = 13;
 
-fn actions(data: &[u8]) -> (bool, Vec<Action>) {
+/// What an input says.
+struct Plan {
+    pedersen: bool,
+    forget: bool,
+    actions: Vec<Action>,
+}
+
+fn plan(data: &[u8]) -> Plan {
     let mut input = Input::new(data);
-    let fresh = input.byte() % 8 == 0;
+    let first = input.byte();
     let mut actions = Vec::new();
     while !input.is_empty() && actions.len() < ACTIONS_MAX {
         let (first, which, at) = (input.byte(), input.byte(), input.word());
         let mut bytes = [0; JUNK_BYTES_MAX];
         bytes.iter_mut().for_each(|byte| *byte = input.byte());
-        actions.push(Action { phase: usize::from(first & 3), kind: (first >> 2) % KINDS, which, at, bytes });
+        actions.push(Action { phase: usize::from(first & 7), kind: (first >> 3) % KINDS, which, at, bytes });
     }
-    (fresh, actions)
+    Plan { pedersen: first & 1 != 0, forget: first & 0b1110 == 0, actions }
 }
 
 fn flip(bytes: &mut [u8], at: usize, with: [u8; JUNK_BYTES_MAX]) {
@@ -183,21 +192,20 @@ impl Pair<'_> {
     }
 }
 
-fn run(world: &World, shared: &Memory, data: &[u8]) {
-    let (forget, actions) = actions(data);
+fn run(world: &World, shared: &Memory, plan: &Plan) {
     let (one, other) = (world.start.clone(), world.start.clone());
     let honest = [0, 1, 2].map(|place| world.address(place));
-    let (blocks, events) = (Vec::new(), Vec::new());
+    let (blocks, events, forget) = (Vec::new(), Vec::new(), plan.forget);
     let mut pair = Pair { world, one, other, shared, fresh: Memory::default(), forget, honest, blocks, events };
     let mut censored = false;
-    for phase in 0..4 {
+    for phase in world.phases().iter().copied() {
         let (records, own) = (world.honest(phase, &pair.one), world.culprit(phase, &pair.one));
         let mut posts = Posts { world, records, own, changed_blocks: Vec::new(), censored: false };
-        actions.iter().filter(|action| action.phase == phase).for_each(|action| posts.act(*action));
+        plan.actions.iter().filter(|action| action.phase == phase as usize).for_each(|action| posts.act(*action));
         posts.records.extend(posts.own.map(|own| own.encode()));
         censored |= posts.censored;
         pair.apply(posts.records, &posts.changed_blocks);
-        if phase == 3 {
+        if phase == Phase::Confirm {
             pair.check_outcome();
         }
         pair.apply(Vec::new(), &[]);
@@ -210,7 +218,7 @@ fn check_end(world: &World, pair: &Pair<'_>, censored: bool) {
     assert_eq!(snapshot, pair.other.snapshot(), "two ledgers disagree at the end");
     let restored = Ledger::restore(&snapshot, pair.shared).expect("a snapshot is restored");
     assert_eq!(restored.snapshot(), snapshot);
-    assert_eq!(pair.one.head().height, BOUNDARY + 8);
+    assert_eq!(pair.one.head().height, 2 * world.boundary());
     if censored {
         return;
     }
@@ -218,33 +226,50 @@ fn check_end(world: &World, pair: &Pair<'_>, censored: bool) {
     let output = state.versions.active.as_ref().expect("three honest operators are enough");
     let dealers: Vec<u16> = output.cores().iter().map(|(index, _): &(_, Digest)| index.get()).collect();
     assert!([1, 2, 3].iter().all(|index| dealers.contains(index)), "an honest dealer was left out: {dealers:?}");
+    assert!(output.reconstructed().iter().all(|index| index.get() == 4), "an honest dealer's polynomial is public");
     assert!(pair.events.iter().any(|event| matches!(event, Event::Activated(..))));
 }
 
-/// One input for each kind of action in each phase.
-fn inputs() -> Vec<(&'static str, Vec<u8>)> {
-    let mut inputs = vec![("nothing", vec![0]), ("nothing_remembered", vec![1])];
-    let names = ["announce", "deal", "complain", "confirm"];
-    for (phase, name) in (0..).zip(names) {
-        let all = (0..KINDS).flat_map(|kind| [kind << 2 | phase, 1, 0, 60, 0x01, 0x80, 0, 1]);
-        inputs.push((name, [1].into_iter().chain(all).collect()));
+/// One input for each kind of action in each phase of both protocols.
+fn inputs() -> Vec<(String, Vec<u8>)> {
+    const REMEMBER: u8 = 2;
+    let mut inputs = vec![("nothing".to_owned(), vec![0])];
+    let phases = ["announce", "deal", "complain", "extract", "reconstruct", "confirm"];
+    for (protocol, name) in [(0, "feldman"), (1, "pedersen")] {
+        let mut add = |what: &str, actions: &[u8]| {
+            inputs.push((format!("{name}_{what}"), [&[REMEMBER | protocol], actions].concat()));
+        };
+        for (phase, what) in (0..).zip(phases) {
+            let all: Vec<u8> = (0..KINDS).flat_map(|kind| [kind << 3 | phase, 1, 0, 60, 0x01, 0x80, 0, 1]).collect();
+            add(what, &all);
+        }
+        add("nothing", &[]);
+        // A dealing that its player cannot open: the ciphertexts follow three commitments.
+        let at = if protocol == 0 { 760_u16 } else { 472 }.to_be_bytes();
+        add("wrong_dealing", &[1, 0, at[0], at[1], 1, 0, 0, 0]);
+        add("both_deals", &[1, 0, at[0], at[1], 1, 0, 0, 0, 1, 0, at[0], at[1] + 30, 9, 0, 0, 0]);
+        add("changed_block", &[88, 0, 0, 3, 1, 0, 0, 0, 89, 0, 1, 200, 7, 0, 0, 0]);
+        add("left_out", &[97, 0, 0, 1, 0, 0, 0, 0]);
+        // Dealers open nothing: the fuzzer's own, and one that is left out.
+        add("nothing_opened", &[51, 0, 0, 0, 0, 0, 0, 0]);
+        add("wrong_opening", &[3, 0, 0, 90, 1, 0, 0, 0]);
+        add("extract_left_out", &[99, 0, 0, 1, 0, 0, 0, 0]);
     }
-    // A dealing that its player cannot open: the ciphertexts follow three commitments.
-    inputs.push(("wrong_dealing", vec![1, 1, 0, 2, 200, 1, 0, 0, 0]));
-    inputs.push(("both_deals", vec![1, 1, 0, 2, 200, 1, 0, 0, 0, 5, 0, 2, 230, 9, 0, 0, 0]));
-    inputs.push(("changed_block", vec![0, 44, 0, 0, 3, 1, 0, 0, 0, 45, 0, 1, 200, 7, 0, 0, 0]));
-    inputs.push(("left_out", vec![1, 48, 0, 0, 1, 0, 0, 0, 0]));
     inputs
 }
 
 thread_local! {
-    static WORLD: &'static (World, Memory) = Box::leak(Box::new((World::new(), Memory::default())));
+    static WORLDS: &'static ([World; 2], Memory) = {
+        let worlds = [Protocol::Feldman, Protocol::Pedersen].map(World::new);
+        Box::leak(Box::new((worlds, Memory::default())))
+    };
 }
 
 fuzz_target!(
     init: seeds::write("outcome", inputs),
     |data: &[u8]| {
-        let (world, memory) = WORLD.with(|world| *world);
-        run(world, memory, data);
+        let ([feldman, pedersen], memory) = WORLDS.with(|worlds| *worlds);
+        let plan = plan(data);
+        run(if plan.pedersen { pedersen } else { feldman }, memory, &plan);
     }
 );

@@ -29,7 +29,7 @@ pub fn state_machine(arguments: &[OsString]) -> Option<String> {
         arguments.get(1).and_then(|argument| argument.to_str()?.strip_prefix("--age-plugin=")).map(str::to_owned);
     match machine {
         Some(machine) => Some(machine),
-        None if program.as_bytes().ends_with(b"age-plugin-quorumkeep") => Some(String::new()),
+        None if program.as_encoded_bytes().ends_with(b"age-plugin-quorumkeep") => Some(String::new()),
         None => None,
     }
 }

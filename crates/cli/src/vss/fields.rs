@@ -1,24 +1,33 @@
 //! One item of the file: every field is read by itself, so that a refusal names it.
 
 use quorumkeep_curves::bls::{G1, G2, Group, OnCurve, Scalar, SecretScalar};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::equation::{Dealing, Hiding, Opened};
+use super::equation::{Dealing, Hiding};
 use super::reason::{Reason, Refusal};
 use super::{PLAYERS_MAX, THRESHOLD_MAX, Verdict};
 
 type Read<T> = Result<T, Refusal>;
-type Raw<'a> = Option<&'a RawValue>;
 
 const LABEL_BYTES_MAX: usize = 128;
 /// Hexadecimal digits of a scalar.
 const SCALAR_DIGITS: usize = 64;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'a"))]
+/// A field as it stands in the file. `null` stands in it: a check that is asked for with it is not left out.
+#[derive(Clone, Copy, Default)]
+pub struct Raw<'a>(pub Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(Some(raw)))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "'de: 'a"))]
 struct Fields<'a> {
     label: Raw<'a>,
     threshold: Raw<'a>,
@@ -33,8 +42,8 @@ struct Fields<'a> {
 }
 
 /// One dealer's previous public share, or all of them and which one counts.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'a"))]
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "'de: 'a"))]
 struct Previous<'a> {
     index: Raw<'a>,
     point: Raw<'a>,
@@ -44,8 +53,8 @@ struct Previous<'a> {
 }
 
 /// A holder of the version before.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, bound(deserialize = "'de: 'a"))]
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields, bound(deserialize = "'de: 'a"))]
 struct Holder<'a> {
     index: Raw<'a>,
     point: Raw<'a>,
@@ -73,12 +82,12 @@ impl At {
 
 /// Reads an item and checks what it says.
 pub fn judge(item: &RawValue) -> Verdict {
-    let fields = match serde_json::from_str::<Fields<'_>>(item.get()) {
-        Ok(fields) => fields,
-        Err(error) => return Verdict { label: None, result: Err(Refusal::object(&error, "")) },
+    let labelled = || {
+        let fields: Fields<'_> = object(item, "")?;
+        Ok((label(fields.label)?, fields))
     };
-    match label(fields.label) {
-        Ok(label) => Verdict { label, result: check(&fields) },
+    match labelled() {
+        Ok((label, fields)) => Verdict { label, result: check(&fields) },
         Err(refusal) => Verdict { label: None, result: Err(refusal) },
     }
 }
@@ -98,7 +107,7 @@ fn check(fields: &Fields<'_>) -> Read<()> {
     }
 }
 
-fn in_group<G: Opened>(fields: &Fields<'_>, at: At, commitments: &[&str]) -> Read<()> {
+fn in_group<G: Group>(fields: &Fields<'_>, at: At, commitments: &[&str]) -> Read<()> {
     let commitments = points::<G>(commitments)?;
     let h = hiding_generator::<G>(fields)?;
     let share = scalar(fields.share, "share", Reason::ShareNotBelowOrder)?;
@@ -106,20 +115,26 @@ fn in_group<G: Opened>(fields: &Fields<'_>, at: At, commitments: &[&str]) -> Rea
         Some(h) => Some(Hiding { h, blinder: scalar(fields.blinder, "blinder", Reason::BlinderNotBelowOrder)? }),
         None => None,
     };
-    let source = fields.previous.map(previous::<G>).transpose()?;
+    let source = fields.previous.0.map(previous::<G>).transpose()?;
     Dealing { at, commitments, share, hiding, source }.check()
 }
 
 // --- What is neither a point of a curve nor a secret.
 
 fn label(raw: Raw<'_>) -> Read<Option<String>> {
-    let Some(raw) = raw else { return Ok(None) };
+    let Some(raw) = raw.0 else { return Ok(None) };
     let label: String = read(raw, "label")?;
-    let printable = label.chars().all(|character| !character.is_control());
-    if label.is_empty() || label.len() > LABEL_BYTES_MAX || !printable {
+    if label.is_empty() || label.len() > LABEL_BYTES_MAX || !label.chars().all(is_printable) {
         return Err(Refusal::new(Reason::BadLabel, "label"));
     }
     Ok(Some(label))
+}
+
+/// Neither a control character nor one that is invisible or turns the line around: the verdict stands behind the label.
+fn is_printable(character: char) -> bool {
+    let hides =
+        matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !character.is_control() && !hides
 }
 
 fn threshold(raw: Raw<'_>) -> Read<usize> {
@@ -133,7 +148,7 @@ fn threshold(raw: Raw<'_>) -> Read<usize> {
 
 /// Every player's evaluation point, if they are given: distinct, and the item's own among them.
 fn players(raw: Raw<'_>, own: At, threshold: usize) -> Read<()> {
-    let Some(raw) = raw else { return Ok(()) };
+    let Some(raw) = raw.0 else { return Ok(()) };
     let mut scalars = Vec::new();
     for (place, raw) in list(raw, "players", PLAYERS_MAX)?.into_iter().enumerate() {
         scalars.push(either_place(raw, &format!("players[{place}]"))?.scalar());
@@ -158,7 +173,7 @@ fn distinct(scalars: &[Scalar], path: &str) -> Read<()> {
 
 /// `index` or `point`, one of them.
 fn one_place(index: Raw<'_>, point: Raw<'_>, path: &str) -> Read<At> {
-    match (index, point) {
+    match (index.0, point.0) {
         (Some(raw), None) => small(raw, &join(path, "index")),
         (None, Some(raw)) => hashed(raw, &join(path, "point")),
         (None, None) => Err(Refusal::new(Reason::MissingField, join(path, "index"))),
@@ -213,17 +228,17 @@ fn point_of<G: Group>(text: &str, path: &str) -> Read<G> {
 }
 
 /// The second generator of hiding commitments, if the item has them.
-fn hiding_generator<G: Opened>(fields: &Fields<'_>) -> Read<Option<G>> {
-    let raw = match (fields.h, fields.blinder) {
+fn hiding_generator<G: Group>(fields: &Fields<'_>) -> Read<Option<G>> {
+    let raw = match (fields.h.0, fields.blinder.0) {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(Refusal::new(Reason::MissingField, "h")),
         (Some(_), None) => return Err(Refusal::new(Reason::MissingField, "blinder")),
         (Some(raw), Some(_)) => raw,
     };
-    if !G::HIDING {
+    if G::COMPRESSED != G1::COMPRESSED {
         return Err(Refusal::new(Reason::ConflictingFields, "h").saying("Hiding commitments are points of G1."));
     }
-    if fields.previous.is_some() {
+    if fields.previous.0.is_some() {
         let message = "A hiding commitment has no previous public share.";
         return Err(Refusal::new(Reason::ConflictingFields, "previous").saying(message));
     }
@@ -242,16 +257,16 @@ fn scalar(raw: Raw<'_>, path: &str, above: Reason) -> Read<SecretScalar> {
 
 /// The public share of which the constant must be.
 fn previous<G: Group>(raw: &RawValue) -> Read<G> {
-    let fields: Previous<'_> = serde_json::from_str(raw.get()).map_err(|error| Refusal::object(&error, "previous"))?;
+    let fields: Previous<'_> = object(raw, "previous")?;
     let conflict = |field| Err(Refusal::new(Reason::ConflictingFields, join("previous", field)));
-    let Some(list) = fields.public_shares else {
-        if fields.dealer.is_some() {
+    let Some(list) = fields.public_shares.0 else {
+        if fields.dealer.0.is_some() {
             return conflict("dealer");
         }
         one_place(fields.index, fields.point, "previous")?;
         return point(needed(fields.public_share, "previous.public_share")?, "previous.public_share");
     };
-    if fields.index.is_some() || fields.point.is_some() || fields.public_share.is_some() {
+    if [fields.index, fields.point, fields.public_share].iter().any(|field| field.0.is_some()) {
         return conflict("public_shares");
     }
     let dealer = either_place(needed(fields.dealer, "previous.dealer")?, "previous.dealer")?;
@@ -263,7 +278,7 @@ fn of_dealer<G: Group>(dealer: At, raw: &RawValue) -> Read<G> {
     let (mut scalars, mut shares) = (Vec::new(), Vec::new());
     for (place, raw) in list(raw, path, THRESHOLD_MAX)?.into_iter().enumerate() {
         let path = format!("{path}[{place}]");
-        let holder: Holder<'_> = serde_json::from_str(raw.get()).map_err(|error| Refusal::object(&error, &path))?;
+        let holder: Holder<'_> = object(raw, &path)?;
         let field = join(&path, "public_share");
         scalars.push(one_place(holder.index, holder.point, &path)?.scalar());
         shares.push(point(needed(holder.public_share, &field)?, &field)?);
@@ -281,16 +296,25 @@ fn join(path: &str, field: &str) -> String {
 }
 
 fn needed<'a>(raw: Raw<'a>, path: &str) -> Read<&'a RawValue> {
-    raw.ok_or_else(|| Refusal::new(Reason::MissingField, path))
+    raw.0.ok_or_else(|| Refusal::new(Reason::MissingField, path))
+}
+
+/// The parser would also take a list for an object.
+fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, path: &str) -> Read<T> {
+    if !raw.get().starts_with('{') {
+        return Err(Refusal::new(Reason::NotAnObject, path));
+    }
+    serde_json::from_str(raw.get()).map_err(|error| Refusal::object(&error, path))
 }
 
 fn read<T: DeserializeOwned>(raw: &RawValue, path: &str) -> Read<T> {
     serde_json::from_str(raw.get()).map_err(|_| Refusal::new(Reason::WrongType, path))
 }
 
-/// A string without escapes, borrowed: a secret has no second copy.
+/// A string without escapes, borrowed. Escapes are not even tried: the parser would copy a secret to undo them.
 fn text<'a>(raw: &'a RawValue, path: &str) -> Read<&'a str> {
-    serde_json::from_str(raw.get()).map_err(|_| Refusal::new(Reason::WrongType, path))
+    let plain = if raw.get().contains('\\') { None } else { serde_json::from_str(raw.get()).ok() };
+    plain.ok_or_else(|| Refusal::new(Reason::WrongType, path))
 }
 
 fn list<'a>(raw: &'a RawValue, path: &str, max: usize) -> Read<Vec<&'a RawValue>> {

@@ -30,6 +30,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Code, Failure};
+use fields::Raw;
 pub use reason::Refusal;
 
 /// Longest file, in bytes.
@@ -61,9 +62,11 @@ pub fn check(file: &[u8]) -> Result<Vec<Verdict>, Failure> {
 /// The whole file is one item, unless it has a field `items`.
 fn items(file: &[u8]) -> Result<Vec<&RawValue>, Failure> {
     let whole: &RawValue = serde_json::from_slice(file).map_err(|error| malformed("it is not JSON", &error))?;
+    if !whole.get().starts_with('{') {
+        return Err(Failure::new(Code::BadFile, "the file cannot be read: it is not one JSON object"));
+    }
     let probe = serde_json::from_str::<Probe<'_>>(whole.get());
-    let probe = probe.map_err(|error| malformed("it is not one JSON object", &error))?;
-    if probe.items.is_none() {
+    if probe.map_err(|error| malformed("\"items\" stands twice", &error))?.items.0.is_none() {
         return Ok(vec![whole]);
     }
     let list = serde_json::from_str::<List<'_>>(whole.get());
@@ -77,9 +80,10 @@ fn items(file: &[u8]) -> Result<Vec<&RawValue>, Failure> {
 
 /// Is there a list?
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
 struct Probe<'a> {
-    #[serde(borrow, default)]
-    items: Option<&'a RawValue>,
+    #[serde(default)]
+    items: Raw<'a>,
 }
 
 #[derive(Deserialize)]

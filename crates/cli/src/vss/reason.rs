@@ -32,8 +32,8 @@ reasons! {
     DuplicateField = "duplicate_field", "A field stands twice.";
     MissingField = "missing_field", "A field that is needed is not there.";
     ConflictingFields = "conflicting_fields", "Two fields exclude each other.";
-    WrongType = "wrong_type", "A field is of another JSON type, or a number is negative, broken or above its range.";
-    BadLabel = "bad_label", "A label is empty, longer than 128 bytes, or has characters that cannot be printed.";
+    WrongType = "wrong_type", "A field is of another JSON type or null, a string has escapes, or a number is negative, broken or above its range.";
+    BadLabel = "bad_label", "A label is empty, longer than 128 bytes, or has characters that cannot be seen.";
     TooMany = "too_many", "A list is longer than its bound.";
     NotHex = "not_hex", "A character is not a hexadecimal digit.";
     WrongDigits = "wrong_digits", "The number of hexadecimal digits is another one.";
