@@ -396,7 +396,10 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("certificate", seed_certificate(world)),
         ("blocks", choose(10, &framed)),
         ("governed_config", choose(11, &governed(KeyId::ZERO, Kind::Config, world.config.encode()))),
-        ("governed_genesis", choose(11, &governed(KeyId::derive(&world.network, "other"), Kind::Genesis, genesis.encode()))),
+        (
+            "governed_genesis",
+            choose(11, &governed(KeyId::derive(&world.network, "other"), Kind::Genesis, genesis.encode())),
+        ),
     ]
 }
 

@@ -245,9 +245,10 @@ fn inputs() -> Vec<(String, Vec<u8>)> {
         }
         add("nothing", &[]);
         // A dealing that its player cannot open: the ciphertexts follow three commitments.
-        let at = if protocol == 0 { 760_u16 } else { 472 }.to_be_bytes();
+        let place: u16 = if protocol == 0 { 760 } else { 472 };
+        let (at, next) = (place.to_be_bytes(), (place + 30).to_be_bytes());
         add("wrong_dealing", &[1, 0, at[0], at[1], 1, 0, 0, 0]);
-        add("both_deals", &[1, 0, at[0], at[1], 1, 0, 0, 0, 1, 0, at[0], at[1] + 30, 9, 0, 0, 0]);
+        add("both_deals", &[1, 0, at[0], at[1], 1, 0, 0, 0, 1, 0, next[0], next[1], 9, 0, 0, 0]);
         add("changed_block", &[88, 0, 0, 3, 1, 0, 0, 0, 89, 0, 1, 200, 7, 0, 0, 0]);
         add("left_out", &[97, 0, 0, 1, 0, 0, 0, 0]);
         // Dealers open nothing: the fuzzer's own, and one that is left out.

@@ -1,8 +1,7 @@
 //! What must hold between commitments and share.
 
-use quorumkeep_curves::bls::{Group, SecretScalar};
+use quorumkeep_curves::bls::{Group, Scalar, SecretScalar};
 
-use super::fields::At;
 use super::reason::{Reason, Refusal};
 
 /// What makes a commitment hiding.
@@ -16,7 +15,7 @@ pub struct Hiding<G> {
 /// What one player got from one dealer; the number of commitments is the threshold.
 pub struct Dealing<G> {
     /// Where the polynomial is evaluated.
-    pub at: At,
+    pub at: Scalar,
     /// `C_0 .. C_{t-1}`.
     pub commitments: Vec<G>,
     /// The polynomial's value.
@@ -44,12 +43,9 @@ impl<G: Group> Dealing<G> {
         self.hiding.as_ref().map_or(share, |hiding| share + hiding.h.mul_secret(&hiding.blinder))
     }
 
-    /// `sum x^k C_k`, by Horner.
+    /// `sum x^k C_k`.
     fn evaluated(&self) -> G {
-        let times_x = |point: G| match self.at {
-            At::Index(index) => point.mul_small(u64::from(index)),
-            At::Point(x) => point.mul(&x),
-        };
-        self.commitments.iter().rev().fold(G::identity(), |sum, point| times_x(sum) + *point)
+        let powers = std::iter::successors(Some(Scalar::one()), |power| Some(*power * self.at));
+        G::msm(&self.commitments, &powers.take(self.commitments.len()).collect::<Vec<_>>())
     }
 }

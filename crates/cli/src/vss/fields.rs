@@ -61,25 +61,6 @@ struct Holder<'a> {
     public_share: Raw<'a>,
 }
 
-/// An evaluation point other than 0.
-#[derive(Clone, Copy)]
-pub enum At {
-    /// An integer.
-    Index(u32),
-    /// A hash of another system, reduced.
-    Point(Scalar),
-}
-
-impl At {
-    /// The point as a scalar, never 0.
-    pub fn scalar(self) -> Scalar {
-        match self {
-            Self::Index(index) => Scalar::from_u64(u64::from(index)),
-            Self::Point(scalar) => scalar,
-        }
-    }
-}
-
 /// Reads an item and checks what it says.
 pub fn judge(item: &RawValue) -> Verdict {
     let labelled = || {
@@ -107,7 +88,7 @@ fn check(fields: &Fields<'_>) -> Read<()> {
     }
 }
 
-fn in_group<G: Group>(fields: &Fields<'_>, at: At, commitments: &[&str]) -> Read<()> {
+fn in_group<G: Group>(fields: &Fields<'_>, at: Scalar, commitments: &[&str]) -> Read<()> {
     let commitments = points::<G>(commitments)?;
     let h = hiding_generator::<G>(fields)?;
     let share = scalar(fields.share, "share", Reason::ShareNotBelowOrder)?;
@@ -147,14 +128,14 @@ fn threshold(raw: Raw<'_>) -> Read<usize> {
 }
 
 /// Every player's evaluation point, if they are given: distinct, and the item's own among them.
-fn players(raw: Raw<'_>, own: At, threshold: usize) -> Read<()> {
+fn players(raw: Raw<'_>, own: Scalar, threshold: usize) -> Read<()> {
     let Some(raw) = raw.0 else { return Ok(()) };
     let mut scalars = Vec::new();
     for (place, raw) in list(raw, "players", PLAYERS_MAX)?.into_iter().enumerate() {
-        scalars.push(either_place(raw, &format!("players[{place}]"))?.scalar());
+        scalars.push(either_place(raw, &format!("players[{place}]"))?);
     }
     distinct(&scalars, "players")?;
-    if !scalars.contains(&own.scalar()) {
+    if !scalars.contains(&own) {
         return Err(Refusal::new(Reason::NotAPlayer, "players"));
     }
     if scalars.len() < threshold {
@@ -171,8 +152,8 @@ fn distinct(scalars: &[Scalar], path: &str) -> Read<()> {
     }
 }
 
-/// `index` or `point`, one of them.
-fn one_place(index: Raw<'_>, point: Raw<'_>, path: &str) -> Read<At> {
+/// `index` or `point`, one of them: an evaluation point, never 0.
+fn one_place(index: Raw<'_>, point: Raw<'_>, path: &str) -> Read<Scalar> {
     match (index.0, point.0) {
         (Some(raw), None) => small(raw, &join(path, "index")),
         (None, Some(raw)) => hashed(raw, &join(path, "point")),
@@ -182,25 +163,25 @@ fn one_place(index: Raw<'_>, point: Raw<'_>, path: &str) -> Read<At> {
 }
 
 /// An integer, or a string of hexadecimal digits.
-fn either_place(raw: &RawValue, path: &str) -> Read<At> {
+fn either_place(raw: &RawValue, path: &str) -> Read<Scalar> {
     if raw.get().starts_with('"') { hashed(raw, path) } else { small(raw, path) }
 }
 
-fn small(raw: &RawValue, path: &str) -> Read<At> {
+fn small(raw: &RawValue, path: &str) -> Read<Scalar> {
     match read(raw, path)? {
-        0 => Err(Refusal::new(Reason::IndexZero, path)),
-        index => Ok(At::Index(index)),
+        0_u32 => Err(Refusal::new(Reason::IndexZero, path)),
+        index => Ok(Scalar::from_u64(u64::from(index))),
     }
 }
 
-fn hashed(raw: &RawValue, path: &str) -> Read<At> {
+fn hashed(raw: &RawValue, path: &str) -> Read<Scalar> {
     let mut bytes = [0; SCALAR_DIGITS / 2];
     decode(text(raw, path)?, &mut bytes, path)?;
     let scalar = Scalar::reduce_be(&bytes);
     match (bytes == [0; SCALAR_DIGITS / 2], scalar.is_zero()) {
         (true, _) => Err(Refusal::new(Reason::IndexZero, path)),
         (_, true) => Err(Refusal::new(Reason::IndexReducesToZero, path)),
-        _ => Ok(At::Point(scalar)),
+        _ => Ok(scalar),
     }
 }
 
@@ -273,18 +254,18 @@ fn previous<G: Group>(raw: &RawValue) -> Read<G> {
     of_dealer(dealer, list)
 }
 
-fn of_dealer<G: Group>(dealer: At, raw: &RawValue) -> Read<G> {
+fn of_dealer<G: Group>(dealer: Scalar, raw: &RawValue) -> Read<G> {
     let path = "previous.public_shares";
     let (mut scalars, mut shares) = (Vec::new(), Vec::new());
     for (place, raw) in list(raw, path, THRESHOLD_MAX)?.into_iter().enumerate() {
         let path = format!("{path}[{place}]");
         let holder: Holder<'_> = object(raw, &path)?;
         let field = join(&path, "public_share");
-        scalars.push(one_place(holder.index, holder.point, &path)?.scalar());
+        scalars.push(one_place(holder.index, holder.point, &path)?);
         shares.push(point(needed(holder.public_share, &field)?, &field)?);
     }
     distinct(&scalars, path)?;
-    let place = scalars.iter().position(|scalar| *scalar == dealer.scalar());
+    let place = scalars.iter().position(|scalar| *scalar == dealer);
     let share = place.and_then(|place| shares.get(place)).copied();
     share.ok_or_else(|| Refusal::new(Reason::UnknownDealer, "previous.dealer"))
 }
