@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, status};
+use crate::commands::{
+    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, status, vss,
+};
 
 /// Keys that no machine holds.
 ///
@@ -57,6 +59,9 @@ pub enum Command {
     /// Who broke the rules, and files that prove it to anybody.
     #[command(subcommand)]
     Evidence(evidence::Evidence),
+    /// Verifiable secret sharing, for auditors.
+    #[command(subcommand)]
+    Vss(vss::Vss),
     /// The main job, on this machine: real processes, real TLS, real databases.
     Demo(crate::demo::Demo),
     /// The version of this program.

@@ -13,6 +13,8 @@ use quorumkeep_server::session::SessionError;
 use quorumkeep_store::StoreError;
 use quorumkeep_store::files::FilesError;
 
+use crate::report::Report;
+
 /// The result of a command.
 pub type Result<T> = core::result::Result<T, Failure>;
 
@@ -59,6 +61,7 @@ codes! {
     NotActive = "not_active", 1, "The key exists, but no version of it is active yet.", "Key generation runs at the next interval boundary once enough operators are online; see: quorumkeep status";
     MixedVersions = "mixed_versions", 1, "Partial signatures of different versions cannot be combined.", "A new version is becoming active; try again in a few seconds.";
     Recovery = "recovery", 1, "Partial signatures do not make the application's key.", "Compare the operators' versions with: quorumkeep status";
+    NotValid = "not_valid", 1, "A check found something that is not valid.", "The answer names every item and its reason; docs/vss-check.md explains them.";
 
     Usage = "usage", 2, "The command line is wrong.", "See: quorumkeep help";
     PassphraseMissing = "passphrase_missing", 2, "A passphrase is needed, and there is no terminal to ask for it.", "Give --passphrase-file FILE, or set QUORUMKEEP_PASSPHRASE_FILE.";
@@ -108,12 +111,14 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub help: String,
+    /// What the command found nonetheless.
+    pub report: Option<Box<Report>>,
 }
 
 impl Failure {
     /// A failure with the code's own help.
     pub fn new(code: Code, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), help: code.help().to_owned() }
+        Self { code, message: message.to_string(), help: code.help().to_owned(), report: None }
     }
 
     /// A wrong command line.
@@ -124,6 +129,12 @@ impl Failure {
     /// The same with better advice.
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
+        self
+    }
+
+    /// The same, after an answer that is printed all the same.
+    pub fn with_report(mut self, report: Report) -> Self {
+        self.report = Some(Box::new(report));
         self
     }
 

@@ -11,10 +11,12 @@ mod net;
 mod operator_file;
 mod output;
 mod plugin;
+mod pointer;
 mod progress;
 mod report;
 mod secrets;
 mod source;
+mod vss;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,68 +1,26 @@
 //! `age-plugin-quorumkeep`: what the stock `age` command starts when it meets our recipients and identities.
 //!
-//! An identity is a pointer, no secret: `AGE-PLUGIN-QUORUMKEEP-1...` holds the paths of a network file and of an owner's
-//! key. Only these say where to connect; a ciphertext cannot.
+//! An identity is a [`Pointer`]. Only it says where to connect; a ciphertext cannot.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use age::Identity as _;
 use age_core::format::{FileKey, Stanza};
-use age_core::primitives::bech32_encode;
 use age_core::secrecy::ExposeSecret;
 use age_plugin::identity::{self, IdentityPluginV1};
 use age_plugin::recipient::{self, RecipientPluginV1};
 use age_plugin::{Callbacks, PluginHandler, run_state_machine};
-use bech32::Hrp;
-use quorumkeep_curves::enc::{Reader, Writer};
 use quorumkeep_ibe::agefile::{Identity, Recipient, STANZA_TAG};
 use rand_core::OsRng;
 
+use crate::pointer::Pointer;
 use crate::secrets::load_owner_key;
 use crate::source::{NetworkSource, SharedNotes};
 
 const NAME: &str = "quorumkeep";
-const IDENTITY_HRP: Hrp = Hrp::parse_unchecked("age-plugin-quorumkeep-");
-const PAYLOAD_VERSION: u8 = 1;
-const PATH_BYTES_MAX: usize = 4096;
-
-/// What an identity points to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointer {
-    /// The network file.
-    pub network: PathBuf,
-    /// The owner's key, for the policy `owner`.
-    pub owner_key: Option<PathBuf>,
-}
-
-impl Pointer {
-    /// `AGE-PLUGIN-QUORUMKEEP-1...`.
-    pub fn encode(&self) -> String {
-        let owner = self.owner_key.as_deref().unwrap_or(Path::new(""));
-        let payload = Writer::raw().u8(PAYLOAD_VERSION).bytes(self.network.as_os_str().as_bytes());
-        bech32_encode(IDENTITY_HRP, &payload.bytes(owner.as_os_str().as_bytes()).finish()).to_uppercase()
-    }
-
-    /// What [`Pointer::encode`] wrote; age hands over the decoded bytes.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        if reader.u8().ok()? != PAYLOAD_VERSION {
-            return None;
-        }
-        let network = read_path(&mut reader)?;
-        let owner = read_path(&mut reader)?;
-        reader.finish().ok()?;
-        let owner_key = (!owner.as_os_str().is_empty()).then_some(owner);
-        (!network.as_os_str().is_empty()).then_some(Self { network, owner_key })
-    }
-}
-
-fn read_path(reader: &mut Reader<'_>) -> Option<PathBuf> {
-    Some(PathBuf::from(OsString::from_vec(reader.bytes(PATH_BYTES_MAX).ok()?.to_vec())))
-}
 
 /// The state machine that age asks for, if this process was started as its plugin.
 pub fn state_machine(arguments: &[OsString]) -> Option<String> {
@@ -71,7 +29,7 @@ pub fn state_machine(arguments: &[OsString]) -> Option<String> {
         arguments.get(1).and_then(|argument| argument.to_str()?.strip_prefix("--age-plugin=")).map(str::to_owned);
     match machine {
         Some(machine) => Some(machine),
-        None if program.as_bytes().ends_with(b"age-plugin-quorumkeep") => Some(String::new()),
+        None if program.as_encoded_bytes().ends_with(b"age-plugin-quorumkeep") => Some(String::new()),
         None => None,
     }
 }
@@ -208,25 +166,6 @@ impl IdentityPluginV1 for Identities {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_identity_is_read_back() {
-        for owner_key in [None, Some(PathBuf::from("/keys/owner"))] {
-            let pointer = Pointer { network: "/etc/quorumkeep/network.json".into(), owner_key };
-            let text = pointer.encode();
-            assert!(text.starts_with("AGE-PLUGIN-QUORUMKEEP-1"), "{text}");
-            let bytes: Vec<u8> = age_core::primitives::bech32_decode(
-                &text,
-                |_| "bech32",
-                |hrp| if hrp == IDENTITY_HRP { Ok(()) } else { Err("hrp") },
-                |_, bytes| Ok(bytes.collect()),
-            )
-            .unwrap();
-            assert_eq!(Pointer::decode(&bytes), Some(pointer));
-        }
-        assert_eq!(Pointer::decode(&[2, 0, 0, 0, 0]), None);
-        assert_eq!(Pointer::decode(&[]), None);
-    }
 
     #[test]
     fn only_age_starts_the_plugin() {

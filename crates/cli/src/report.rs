@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::failure::Failure;
 
 /// The outcome of a command that succeeded.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Report {
     text: String,
     fields: Map<String, Value>,
@@ -49,14 +49,19 @@ impl Report {
     }
 }
 
-/// Prints a failure: people read standard error, programs one object on standard output.
+/// Prints a failure: people read standard error, programs one object on standard output. What the command found
+/// nonetheless goes to standard output in both forms.
 pub fn print_failure(failure: &Failure, as_json: bool) {
-    let Failure { code, message, help } = failure;
+    let Failure { code, message, help, report } = failure;
     if as_json {
-        print_line(
-            &json!({ "ok": false, "error": { "code": code.text(), "message": message, "help": help } }).to_string(),
-        );
+        let error = json!({ "code": code.text(), "message": message, "help": help });
+        let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(false)), ("error".to_owned(), error)]);
+        object.extend(report.iter().flat_map(|report| report.fields.clone()));
+        print_line(&Value::Object(object).to_string());
         return;
+    }
+    if let Some(report) = report {
+        print_line(&report.text);
     }
     let mut out = io::stderr().lock();
     let _ = writeln!(out, "error: {message}\n help: {help}\n code: {} (exit status {})", code.text(), code.exit());

@@ -7,7 +7,7 @@ use quorumkeep_server::network::NetworkFile;
 
 use crate::failure::{Code, Failure, Result};
 use crate::output;
-use crate::plugin::Pointer;
+use crate::pointer::Pointer;
 use crate::report::Report;
 use crate::secrets::load_owner_key;
 

@@ -15,6 +15,7 @@ pub mod operator;
 pub mod recipient;
 pub mod status;
 pub mod submit;
+pub mod vss;
 
 use crate::cli::Command;
 use crate::failure::Result;
@@ -34,6 +35,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Encrypt(command) => encrypt::run(&command, as_json),
         Command::Decrypt(command) => decrypt::run(&command, as_json),
         Command::Evidence(command) => evidence::run(&command, as_json),
+        Command::Vss(command) => vss::run(command),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),
     }

@@ -112,8 +112,10 @@ impl BoardClient {
     }
 }
 
-/// Blocks of consecutive heights from `from`, at most `limit`.
-fn parse_blocks(bytes: &[u8], from: u64, limit: usize) -> Option<Vec<Block>> {
+/// Blocks of consecutive heights from `from`, at most `limit`, as `GET /board/blocks` frames them. Their signatures are not
+/// looked at. None for anything else.
+#[must_use]
+pub fn parse_blocks(bytes: &[u8], from: u64, limit: usize) -> Option<Vec<Block>> {
     let mut reader = Reader::new(bytes);
     let mut blocks = Vec::new();
     while reader.remaining() > 0 {

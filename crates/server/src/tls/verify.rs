@@ -124,7 +124,7 @@ impl Pin {
     /// # Errors
     ///
     /// The first thing that is wrong. Cheap comparisons come before the signature.
-    fn check(&self, der: &[u8], now: u64) -> Result<(), PinError> {
+    pub fn check(&self, der: &[u8], now: u64) -> Result<(), PinError> {
         let certificate = x509_cert::Certificate::from_der(der).map_err(|_| PinError::Malformed)?;
         let body = &certificate.tbs_certificate;
         let binding = find_binding(body.extensions.as_deref().unwrap_or_default())?;
