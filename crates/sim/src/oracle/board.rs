@@ -48,6 +48,9 @@ impl Oracle {
     pub(super) fn read_config(&mut self, world: &World) -> Result<(), Violation> {
         let Some(config) = world.ledger().config() else { return Ok(()) };
         let digest = world.ledger().config_digest();
+        if world.replaced_all == Some(digest) {
+            return Violation::of("a roster came into force that cannot hand the key on".to_owned());
+        }
         let last = self.configs.last_key_value().map(|(sequence, _)| *sequence);
         let known = *self.configs.entry(config.sequence).or_insert(digest);
         if known != digest || last.is_some_and(|last| last > config.sequence) {

@@ -97,7 +97,7 @@ impl Oracle {
             return Violation::of("nodes on an empty board deleted their shares".to_owned());
         }
         // More liars than b is beyond what is claimed.
-        if !self.is_settled || world.is_astray || world.liars().len() > world.plan.b {
+        if !self.is_settled || world.is_astray || world.liars().len() + world.plan.disks_lost() > world.plan.b {
             return Ok(());
         }
         let kept = world.chains.iter().filter_map(|chain| chain.ledger.keys().get(&world.key));
@@ -123,13 +123,6 @@ impl Oracle {
             return Ok(());
         }
         Violation::of(format!("version {id} is active, but only {holders} of t = {t} hold it"))
-    }
-
-    /// Is there a settled version that so many operators really hold as it takes to settle it?
-    fn is_truly_settled(&self, world: &World) -> bool {
-        let Some(settled) = world.state().and_then(|state| state.versions.settled.clone()) else { return false };
-        let holders = world.seats.iter().filter(|seat| seat.holds(&world.key, &settled.id()));
-        holders.count() >= settled.settle_count()
     }
 }
 
