@@ -6,10 +6,11 @@
 use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::hash::keccak256;
 use quorumkeep_dkg::announce::Announce;
+use quorumkeep_dkg::complain::Complain;
 use quorumkeep_dkg::config::{Config, check_governed};
 use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
-use quorumkeep_dkg::ids::Digest;
-use quorumkeep_dkg::info::Info;
+use quorumkeep_dkg::ids::{Address, Digest};
+use quorumkeep_dkg::ledger::Event;
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_node::Node;
 
@@ -17,12 +18,12 @@ use crate::chance::below;
 use crate::world::World;
 
 /// How few of those that could be believed are verified.
-const VERIFIED_ONE_IN: usize = 16;
+const VERIFIED_ONE_IN: usize = 64;
 
 /// This configuration was made of operators whose proofs of possession the pool's maker has checked.
 pub fn config(memory: &Memory, config: Config) {
     let digest = config.digest();
-    if digest.0[0] as usize % VERIFIED_ONE_IN != 0 && !config.roster.is_empty() {
+    if !usize::from(digest.0[0]).is_multiple_of(VERIFIED_ONE_IN) {
         memory.know_config(config);
         memory.holds(digest, digest, || true);
     }
@@ -84,39 +85,41 @@ impl World {
         Some(())
     }
 
-    /// The orderer's signatures, and that the dealings of honest dealers fit.
-    pub(crate) fn vouch_blocks(&mut self) {
+    /// That dealings fit which their dealers' own code made: what a node asks itself in the Complain window.
+    pub(crate) fn vouch_dealings(&mut self, events: &[Event]) {
+        if self.chains.len() > 1 || !events.iter().any(|event| matches!(event, Event::Dealt(..))) {
+            return;
+        }
         for place in self.sound() {
             if below(&mut self.rng, VERIFIED_ONE_IN) != 0 {
-                self.vouch_dealings(place);
+                let _ = self.vouch_dealings_for(place);
             }
         }
     }
 
-    /// What a node asks itself in the Complain window, if all deals are those of sound nodes.
-    fn vouch_dealings(&self, place: usize) -> Option<()> {
-        let deals_closed = |info: &Info| info.trigger.deadlines().deal == self.height();
-        let info = self.info().filter(|info| deals_closed(info))?;
-        let me = self.seats[place].address();
+    fn vouch_dealings_for(&self, place: usize) -> Option<()> {
+        let (info, me) = (self.info()?, self.seats[place].address());
         let transcript = self.round()?.transcript()?;
-        let valid: Vec<_> = transcript.deals().values().filter_map(|counted| counted.deal.as_ref().ok()).collect();
-        if self.chains.len() > 1 || !valid.iter().all(|deal| self.is_own_deal(deal)) {
-            return None;
+        let valid = transcript.deals().values().filter_map(|counted| Some((counted.id, counted.deal.as_ref().ok()?)));
+        let (mut cores, mut all_own) = (Writer::raw().fixed(&me.0), true);
+        for (id, deal) in valid {
+            cores = cores.fixed(&deal.core.0);
+            if self.is_in_journal(&deal.dealer, info.trigger.round(), id) {
+                self.memory.holds(deal.core, Complain::subject(&me, &deal.core), || true);
+            } else {
+                all_own = false;
+            }
         }
-        let cores = valid.iter().fold(Writer::raw().fixed(&me.0), |writer, deal| writer.fixed(&deal.core.0));
-        self.memory.holds(Digest(cores.hash()), info.digest(), || true);
+        // With others among them each is looked at by itself.
+        self.memory.holds(Digest(cores.hash()), info.digest(), || all_own);
         Some(())
     }
 
-    /// Is this what the honest dealer's own node has in its journal?
-    fn is_own_deal(&self, deal: &quorumkeep_dkg::deal::VerifiedDeal) -> bool {
-        let id = |round: u64, seat: &crate::seat::Seat| {
-            seat.store.disk().record(&self.key, round, Kind::Deal).map(|bytes| record_id(bytes))
-        };
-        let Some(round) = self.round() else { return false };
-        let counted = round.transcript().and_then(|transcript| transcript.deals().get(&deal.dealer)).map(|c| c.id);
-        self.seat_of(&deal.dealer)
-            .is_some_and(|seat| seat.is_sound() && id(round.trigger().round(), seat) == counted && counted.is_some())
+    /// Did this dealer's own code make this Deal?
+    fn is_in_journal(&self, dealer: &Address, round: u64, id: Digest) -> bool {
+        self.seats.iter().filter(|seat| seat.address() == *dealer).any(|seat| {
+            seat.store.disk().record(&self.key, round, Kind::Deal).is_some_and(|bytes| record_id(bytes) == id)
+        })
     }
 }
 

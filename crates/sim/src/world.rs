@@ -194,7 +194,7 @@ impl World {
             );
         }
         self.count(&all[0]);
-        self.vouch_blocks();
+        self.vouch_dealings(&all[0]);
         self.record(&all[0])?;
         self.judge(|oracle, world| {
             all.iter().enumerate().try_for_each(|(chain, events)| oracle.read_block(world, chain, events))

@@ -93,7 +93,9 @@ impl Oracle {
 
     /// Does this Announce name a version that is kept?
     fn proves_something(&self, world: &World, bytes: &[u8]) -> bool {
-        let Ok(announce) = Envelope::decode(bytes).and_then(|envelope| Announce::decode(&envelope.body)) else {
+        let Ok(envelope) = Envelope::decode(bytes) else { return false };
+        let decode = || Announce::decode(&envelope.body).ok();
+        let Some(announce) = world.memory.announce(record_id(bytes), envelope.header.digest, decode) else {
             return false;
         };
         let kept = world.state().map(|state| state.versions.kept()).unwrap_or_default();
@@ -155,7 +157,8 @@ impl Oracle {
             return Violation::of("the liars know the secret key of the candidate".to_owned());
         }
         let secret = output.cores().len() - output.reconstructed().len();
-        if secret < usize::from(output.threshold().get()) {
+        // Only what was reconstructed is public; a reshare to a higher threshold may well have fewer dealers than that.
+        if info.source.is_none() && secret < usize::from(output.threshold().get()) {
             return Violation::of(format!("everybody knows the polynomials of all dealers but {secret}"));
         }
         for dealer in &info.dealers {
