@@ -11,6 +11,8 @@ use crate::strategies::{Kind, Needs};
 const STREAM: u64 = 2;
 /// Of a thousand networks that can bear it, so many have liars of two sorts.
 const MIXED_PER_MILLE: usize = 300;
+/// Of a thousand networks so many have no faults but their liars, who throw no dice: their rounds can be predicted.
+const PREDICTED_PER_MILLE: usize = 200;
 
 /// Which faults a run has: all, or some families by name.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +106,10 @@ pub fn plan(wish: &Wish) -> Plan {
     let per_mille = pick(&mut rng, &[0, 0, 150, 400]).unwrap_or(0);
     if wish.families.churn && !strategy.wants_quiet() {
         plan.churn = churn(&mut rng, &plan, per_mille, count + plan.disks_lost());
+    }
+    if happens(&mut rng, PREDICTED_PER_MILLE) {
+        (plan.faults, plan.churn) = (Faults::default(), Vec::new());
+        plan.acts.iter_mut().for_each(|act| act.every_time = true);
     }
     plan.b = default.max(count + plan.disks_lost()).min(n - t);
     let least = t + plan.b;

@@ -63,9 +63,8 @@ fn r4_the_threshold_goes_up_and_down() {
 #[test]
 fn r4_all_operators_are_replaced_one_by_one() {
     let places = 0..5;
-    let plan = places.fold(Plan::new(5, 3).rounds(11), |plan, place| {
-        plan.after(2 + 2 * place as u64, Change::Swap(place))
-    });
+    let plan =
+        places.fold(Plan::new(5, 3).rounds(11), |plan, place| plan.after(2 + 2 * place as u64, Change::Swap(place)));
     let world = play(plan);
     assert!(all_active(&world));
     assert_eq!(holders(&world), [5, 6, 7, 8, 9]);

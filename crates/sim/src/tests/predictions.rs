@@ -168,11 +168,7 @@ fn censored_extracts_fail_the_round_and_publish_nothing() {
 fn several_lies_at_once_are_told_apart() {
     let plan = Plan::new(10, 7).bad_dealing(0, 5).raise_degree(1).false_complaint(2);
     let report = round(plan, 2);
-    let faults = [
-        (0, FaultKind::Dealing),
-        (1, FaultKind::Deal(DealFault::Length)),
-        (2, FaultKind::FalseComplaint),
-    ];
+    let faults = [(0, FaultKind::Dealing), (1, FaultKind::Deal(DealFault::Length)), (2, FaultKind::FalseComplaint)];
     assert_eq!(report.faults, blamed(&faults));
     assert_eq!(report.qualified, (2..10).collect());
     assert_eq!(report.end, Ok(()));
