@@ -10,6 +10,7 @@ use quorumkeep_dkg::deal::DealFault;
 use quorumkeep_dkg::ids::Address;
 use quorumkeep_dkg::info::RoundKind;
 use quorumkeep_dkg::ledger::Event;
+use quorumkeep_dkg::round::Phase;
 use quorumkeep_dkg::transcript::{Failure, FaultKind};
 
 use crate::Violation;
@@ -157,7 +158,18 @@ struct Lies {
     accused: Places,
     unopened: Places,
     without_confirm: Places,
-    faults: BTreeSet<(usize, String)>,
+    /// Who did what wrong in which phase.
+    faults: Vec<(Phase, usize, String)>,
+}
+
+/// The last phase whose records are looked at in a round that ends like this.
+fn reached(end: &Result<(), Failure>) -> Phase {
+    match end {
+        Err(Failure::TooFewPlayers { .. } | Failure::NoSource) => Phase::Announce,
+        Err(Failure::TooFewDealers { .. } | Failure::TooFewExtracts { .. }) => Phase::Extract,
+        Err(Failure::Reconstruct { .. } | Failure::WrongGroupKey) => Phase::Reconstruct,
+        Ok(()) | Err(Failure::TooFewConfirms { .. }) => Phase::Confirm,
+    }
 }
 
 impl Model {
@@ -170,7 +182,9 @@ impl Model {
         plan.acts.iter().try_for_each(|act| lies.add(act, plan, !self.has_key))?;
         let mut report = Report::begin(number, !self.has_key);
         report.end = self.end(plan, &lies, &mut report);
-        report.faults = lies.faults;
+        let last = reached(&report.end);
+        let seen = lies.faults.into_iter().filter(|(phase, ..)| *phase <= last);
+        report.faults = seen.map(|(_, place, what)| (place, what)).collect();
         if report.end.is_ok() {
             self.has_key = true;
             self.holders = &report.players - &lies.without_confirm;
@@ -224,32 +238,32 @@ impl Lies {
             Kind::WrongSource => self.spoil_deal(&liars, &deal(DealFault::Source)),
             Kind::BadDealing => {
                 self.accused.extend(&liars);
-                self.blame(&liars, &FaultKind::Dealing);
+                self.blame(Phase::Complain, &liars, &FaultKind::Dealing);
             }
-            Kind::Equivocate => self.blame(&liars, &FaultKind::Equivocation),
-            Kind::FalseComplaint => self.blame(&liars, &FaultKind::FalseComplaint),
-            Kind::TorsionOpening if act.every_time => self.blame(&liars, &FaultKind::FalseComplaint),
+            Kind::Equivocate => self.blame(Phase::Deal, &liars, &FaultKind::Equivocation),
+            Kind::FalseComplaint => self.blame(Phase::Complain, &liars, &FaultKind::FalseComplaint),
+            Kind::TorsionOpening if act.every_time => self.blame(Phase::Complain, &liars, &FaultKind::FalseComplaint),
             Kind::Withhold if act.every_time => self.silent.extend(&liars),
             Kind::ShrinkP if !act.victims.is_empty() => self.silent.extend(&act.victims),
             Kind::StaleSource if generates => {}
             Kind::StaleSource => {
                 self.silent.extend(&liars);
-                self.blame(&liars, &FaultKind::Malformed);
+                self.blame(Phase::Announce, &liars, &FaultKind::Malformed);
             }
             Kind::ConfirmWithoutShare if generates => {
                 self.without_confirm.extend(&liars);
-                self.blame(&liars, &FaultKind::Confirm);
+                self.blame(Phase::Confirm, &liars, &FaultKind::Confirm);
             }
             Kind::HoldBackExtract if act.every_time => {
                 self.unopened.extend(liars.iter().filter(|_| generates && plan.pedersen));
                 if generates {
-                    self.blame(&liars, &FaultKind::Reconstruct);
+                    self.blame(Phase::Reconstruct, &liars, &FaultKind::Reconstruct);
                 }
             }
             Kind::RogueExtract => {
                 self.unopened.extend(first.iter().filter(|_| generates));
                 if generates {
-                    self.blame(&first, &FaultKind::Extract);
+                    self.blame(Phase::Extract, &first, &FaultKind::Extract);
                 }
             }
             Kind::CensorExtracts => self.unopened.extend((0..plan.n).filter(|_| generates)),
@@ -258,12 +272,12 @@ impl Lies {
         Some(())
     }
 
-    fn blame(&mut self, liars: &Places, kind: &FaultKind) {
-        self.faults.extend(liars.iter().map(|place| (*place, kind.to_string())));
+    fn blame(&mut self, phase: Phase, liars: &Places, kind: &FaultKind) {
+        self.faults.extend(liars.iter().map(|place| (phase, *place, kind.to_string())));
     }
 
     fn spoil_deal(&mut self, liars: &Places, kind: &FaultKind) {
         self.without_deal.extend(liars);
-        self.blame(liars, kind);
+        self.blame(Phase::Deal, liars, kind);
     }
 }

@@ -175,6 +175,13 @@ fn several_lies_at_once_are_told_apart() {
 }
 
 #[test]
+fn a_round_without_players_hears_no_complaints() {
+    let plan = Plan { seed: 83, ..Plan::new(8, 6).margin(2).withhold(1).false_complaint(2) };
+    let report = round(plan, 1);
+    assert_eq!((report.end, report.faults), (Err(Failure::TooFewPlayers { found: 7, needed: 8 }), blamed(&[])));
+}
+
+#[test]
 fn one_dealer_too_few_fails_the_round() {
     let report = round(Plan::new(7, 5).bad_dealing(0, 5).raise_degree(1).copy_r(2), 1);
     assert_eq!(report.end, Err(Failure::TooFewDealers { found: 4, needed: 5 }));
