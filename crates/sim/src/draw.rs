@@ -92,6 +92,8 @@ pub fn plan(wish: &Wish) -> Plan {
     let count = liars(&mut rng, needs, (n, t));
     let windows = [between(&mut rng, 3, 4), between(&mut rng, 3, 4), between(&mut rng, 2, 3), between(&mut rng, 3, 4)];
     let either = below(&mut rng, 2) == 0;
+    // Drawn before what the families decide, so that a family that is left out changes nothing else here.
+    let is_predicted = happens(&mut rng, PREDICTED_PER_MILLE);
     let mut plan = Plan {
         seed: wish.seed,
         pedersen: strategy.wants_pedersen().unwrap_or(either),
@@ -107,7 +109,7 @@ pub fn plan(wish: &Wish) -> Plan {
     if wish.families.churn && !strategy.wants_quiet() {
         plan.churn = churn(&mut rng, &plan, per_mille, count + plan.disks_lost());
     }
-    if happens(&mut rng, PREDICTED_PER_MILLE) {
+    if is_predicted {
         (plan.faults, plan.churn) = (Faults::default(), Vec::new());
         plan.acts.iter_mut().for_each(|act| act.every_time = true);
     }
