@@ -202,11 +202,9 @@ impl Ledger {
             return Err(BoardAlarm::Time { height });
         }
         let reference = block.reference(&self.network);
-        let orderer = VerifyingKey::from_bytes(self.orderer());
-        let signed = |key| {
-            memory.holds(reference.hash, Digest(block_context(block)), || block.is_signed_by(&self.network, &key))
-        };
-        if !orderer.is_ok_and(signed) {
+        let is_signed =
+            || VerifyingKey::from_bytes(self.orderer()).is_ok_and(|key| block.is_signed_by(&self.network, &key));
+        if !memory.holds(reference.hash, Digest(block_context(block)), is_signed) {
             return Err(BoardAlarm::Forged { height });
         }
         self.head = reference;

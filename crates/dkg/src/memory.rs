@@ -117,6 +117,17 @@ impl Memory {
         Ok(config)
     }
 
+    /// Remembers a configuration that the caller made itself, so that its bytes need not be decoded. For the simulator.
+    ///
+    /// # Security
+    ///
+    /// Its keys are taken as they are: never for a configuration that came from outside.
+    #[cfg(feature = "danger_memory")]
+    pub fn know_config(&self, config: Config) {
+        let id = (Digest(keccak256(&config.encode())), Digest::ZERO);
+        self.keep(id, Fact::Config(Arc::new(config)));
+    }
+
     /// The result of these deals under `info_digest`, if they have one. Computed once.
     pub fn output(
         &self,

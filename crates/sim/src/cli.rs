@@ -11,6 +11,8 @@ use clap::Parser;
 use quorumkeep_curves::rules::{self, Rule};
 use serde_json::json;
 
+use crate::draw::{self, Families, Wish};
+use crate::plan::Plan;
 use crate::strategies::Kind;
 use crate::world::{Tally, World};
 use crate::{Violation, chance};
@@ -32,6 +34,15 @@ struct Args {
     /// The seed of the first network; the others count up from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Families of faults: all, none, or some of wires, crashes, partitions, peers, churn, liars.
+    #[arg(long, default_value = "all", value_name = "NAMES")]
+    faults: String,
+    /// Operators in each first roster; 4 to 10 if not given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(4..=20))]
+    operators: Option<u16>,
+    /// Play this network, as a failing run printed it, and no other.
+    #[arg(long, value_name = "JSON")]
+    plan: Option<String>,
     /// Remove one defence: the run must fail.
     #[arg(long, value_name = "RULE")]
     without: Option<String>,
@@ -80,8 +91,10 @@ fn list(args: &Args) {
     }
 }
 
-/// Which strategies may be drawn.
+/// Which networks are played.
 struct Choice {
+    plan: Option<Plan>,
+    families: Families,
     fixed: Option<Kind>,
     aimed: Option<Kind>,
 }
@@ -94,6 +107,15 @@ impl Choice {
         let aimed = self.aimed.filter(|_| chance::happens(&mut rng, AIMED_PER_MILLE));
         let drawn = chance::pick(&mut rng, Kind::ALL).unwrap_or(Kind::Honest);
         self.fixed.or(aimed).unwrap_or(drawn)
+    }
+
+    fn plan(&self, args: &Args, number: u64) -> Plan {
+        if let Some(plan) = &self.plan {
+            return plan.clone();
+        }
+        let seed = args.seed.wrapping_add(number);
+        let (strategy, n) = (self.draw(seed), args.operators.map(usize::from));
+        draw::plan(&Wish { seed, strategy, rounds: args.rounds, families: self.families, n })
     }
 }
 
@@ -108,7 +130,8 @@ fn prepare(args: &Args) -> Result<Choice, String> {
         rules::remove(rule);
         aimed = Kind::against(rule);
     }
-    Ok(Choice { fixed, aimed })
+    let plan = args.plan.as_deref().map(Plan::parse).transpose()?;
+    Ok(Choice { plan, families: Families::parse(&args.faults)?, fixed, aimed })
 }
 
 fn unknown(what: &str, name: &str, list: &str) -> String {
@@ -121,7 +144,7 @@ struct Summary {
     networks: u64,
     total: Tally,
     strategies: BTreeMap<&'static str, u64>,
-    broken: Option<(u64, Kind, Violation)>,
+    broken: Option<(Plan, Violation)>,
 }
 
 fn simulate(args: &Args, choice: &Choice) -> ExitCode {
@@ -141,20 +164,19 @@ fn simulate(args: &Args, choice: &Choice) -> ExitCode {
 fn work(args: &Args, choice: &Choice, next: &AtomicU64, stop: &AtomicBool, summary: &Mutex<Summary>) {
     while !stop.load(Ordering::Relaxed) {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        if number >= args.runs {
+        let runs = if choice.plan.is_some() { 1 } else { args.runs };
+        if number >= runs {
             return;
         }
-        let seed = args.seed.wrapping_add(number);
-        let kind = choice.draw(seed);
-        let mut world = World::new(seed, kind, args.rounds, args.verbose);
+        let mut world = World::new(choice.plan(args, number), args.verbose);
         let verdict = world.run();
         let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.add(kind, &world.tally);
+        summary.add(&world.plan, &world.tally);
         if let Err(violation) = verdict {
             let what = Violation::new(format!("block {}: {}", world.height(), violation.what));
             // The lowest seed is the one to report, whichever core was first.
-            if summary.broken.as_ref().is_none_or(|(first, ..)| seed < *first) {
-                summary.broken = Some((seed, kind, what));
+            if summary.broken.as_ref().is_none_or(|(first, _)| world.plan.seed < first.seed) {
+                summary.broken = Some((world.plan.clone(), what));
             }
             stop.store(true, Ordering::Relaxed);
         }
@@ -162,7 +184,7 @@ fn work(args: &Args, choice: &Choice, next: &AtomicU64, stop: &AtomicBool, summa
 }
 
 impl Summary {
-    fn add(&mut self, kind: Kind, tally: &Tally) {
+    fn add(&mut self, plan: &Plan, tally: &Tally) {
         self.networks += 1;
         self.total.rounds += tally.rounds;
         self.total.activated += tally.activated;
@@ -171,7 +193,9 @@ impl Summary {
         self.total.faults += tally.faults;
         self.total.crashes += tally.crashes;
         self.total.alarms += tally.alarms;
-        *self.strategies.entry(kind.name()).or_default() += 1;
+        for name in plan.names() {
+            *self.strategies.entry(name).or_default() += 1;
+        }
     }
 }
 
@@ -190,15 +214,26 @@ fn report(args: &Args, summary: &Summary, ms: u128) {
         "strategies": summary.strategies,
         "ms": ms,
     });
-    if let Some((seed, kind, violation)) = &summary.broken {
-        let without = args.without.as_ref().map_or(String::new(), |rule| format!(" --without {rule}"));
-        let replay = format!("--runs 1 --rounds {} --seed {seed} --strategy {}{without}", args.rounds, kind.name());
-        eprintln!("seed {seed} ({}): {}", kind.name(), violation.what);
-        eprintln!("replay: quorumkeep-sim {replay} --verbose");
-        line["seed"] = json!(seed);
-        line["strategy"] = json!(kind.name());
+    if let Some((plan, violation)) = &summary.broken {
+        let names = plan.names().join("+");
+        eprintln!("seed {} ({names}): {}", plan.seed, violation.what);
+        eprintln!("replay: quorumkeep-sim {} --verbose", replay(args, plan));
+        eprintln!("plan: {plan}");
+        line["seed"] = json!(plan.seed);
+        line["strategy"] = json!(names);
         line["violation"] = json!(violation.what);
-        line["replay"] = json!(replay);
+        line["replay"] = json!(replay(args, plan));
+        line["plan"] = json!(plan.to_string());
     }
     println!("{line}");
+}
+
+/// The arguments that play the same network again, without a quotation mark in them.
+fn replay(args: &Args, plan: &Plan) -> String {
+    let first = plan.names().first().copied().unwrap_or_default().to_owned();
+    let mut words = format!("--runs 1 --rounds {} --seed {} --strategy {first}", plan.rounds, plan.seed);
+    for (name, value) in [("without", args.without.clone()), ("operators", args.operators.map(|n| n.to_string()))] {
+        words.extend(value.map(|value| format!(" --{name} {value}")));
+    }
+    words + &format!(" --faults {}", args.faults)
 }

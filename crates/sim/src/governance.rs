@@ -6,14 +6,17 @@ use ed25519_dalek::SigningKey;
 use quorumkeep_dkg::config::{Authority, Config, Genesis, Member, SUITE_BLS12381_G2, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{KeyId, NetworkId};
+use quorumkeep_dkg::memory::Memory;
 use quorumkeep_sharing::{Index, Threshold};
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
 
-use crate::chance::{below, happens, pick, sample};
+use crate::chance::{pick, sample};
 use crate::operators::{POOL, pool};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 use crate::seat::Seat;
+use crate::store::MemStore;
+use crate::vouch;
 use crate::world::World;
 
 /// What a network begins with.
@@ -31,7 +34,8 @@ pub struct Start {
 }
 
 /// Makes the first configuration and the permission to generate the key.
-pub fn first(rng: &mut ChaCha20Rng, plan: &Plan) -> Start {
+#[must_use]
+pub fn first(rng: &mut ChaCha20Rng, plan: &Plan, memory: &Memory) -> Start {
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     let orderer = SigningKey::from_bytes(&seed);
@@ -47,10 +51,10 @@ pub fn first(rng: &mut ChaCha20Rng, plan: &Plan) -> Start {
         salt,
         previous: Default::default(),
         threshold: threshold(plan.t, plan.n),
-        protocol: plan.protocol,
+        protocol: plan.protocol(),
         suite: SUITE_BLS12381_G2,
         interval: plan.interval,
-        windows: plan.windows,
+        windows: plan.lengths(),
         settle_margin: plan.b as u16,
         finality: 0,
         owners: Vec::new(),
@@ -62,8 +66,12 @@ pub fn first(rng: &mut ChaCha20Rng, plan: &Plan) -> Start {
     let network = config.network_id();
     let genesis = Genesis { name: "main".to_owned(), players_min: plan.players_min as u16 };
     let key = KeyId::derive(&network, &genesis.name);
-    let first = governed(network, KeyId::ZERO, Kind::Config, config.encode(), &identities);
-    let second = governed(network, key, Kind::Genesis, genesis.encode(), &identities);
+    let first = governed(network, KeyId::ZERO, Kind::Config, config.encode(), &identities[..plan.t]);
+    let second = governed(network, key, Kind::Genesis, genesis.encode(), &identities[..plan.t]);
+    for record in [&first, &second] {
+        vouch::governed(memory, record, &config, config.digest());
+    }
+    vouch::config(memory, config);
     Start { orderer, network, key, records: vec![first, second], identities }
 }
 
@@ -82,17 +90,28 @@ fn governed(network: NetworkId, key: KeyId, kind: Kind, body: Vec<u8>, signers: 
     envelope.encode()
 }
 
-/// Now and then, between two rounds, the roster or the threshold changes.
+/// In the middle of a round the roster, the threshold or a disk changes, as the plan says.
 pub fn maybe_change(world: &mut World) {
-    let height = world.height();
-    let interval = u64::from(world.plan.interval);
-    let middle = height % interval == interval / 2 && height > interval;
-    if world.calm || !middle || !happens(&mut world.rng, world.plan.faults.change) {
+    let (height, interval) = (world.height(), u64::from(world.plan.interval));
+    if world.calm || height % interval != interval / 2 {
         return;
     }
-    let Some(current) = world.config() else { return };
-    if let Some(next) = successor(world, &current) {
+    let step = world.plan.churn.iter().find(|step| step.after == height / interval).copied();
+    let (Some(step), Some(current)) = (step, world.config()) else { return };
+    if let Change::LoseDisk(place) = step.change {
+        return lose_disk(world, place);
+    }
+    if let Some(next) = successor(world, &current, step.change) {
         submit(world, &current, &next);
+    }
+}
+
+/// An empty disk, and a node that starts again from nothing but its key.
+fn lose_disk(world: &mut World, place: usize) {
+    let up_at = world.height() + 1;
+    if let Some(seat) = world.seats.get_mut(place) {
+        seat.store = MemStore::default();
+        (seat.node, seat.up_at, seat.stale) = (None, up_at, true);
     }
 }
 
@@ -102,44 +121,84 @@ pub fn submit(world: &mut World, current: &Config, next: &Config) {
     let at = |member: &Member| pool().iter().position(|identity| identity.address == member.address);
     let signers: Vec<usize> = members.filter_map(at).take(usize::from(current.threshold.get())).collect();
     let bytes = governed(world.network, KeyId::ZERO, Kind::Config, next.encode(), &signers);
+    vouch::governed(&world.memory, &bytes, current, current.digest());
+    vouch::config(&world.memory, next.clone());
     world.post_now(&bytes);
 }
 
-fn successor(world: &mut World, current: &Arc<Config>) -> Option<Config> {
+fn successor(world: &mut World, current: &Arc<Config>, change: Change) -> Option<Config> {
     let mut next = Config { sequence: current.sequence + 1, previous: current.digest(), ..current.as_ref().clone() };
     let mut t = usize::from(current.threshold.get());
-    match below(&mut world.rng, 4) {
-        0 => join(world, &mut next)?,
-        1 => leave(world, &mut next)?,
-        2 => {
-            leave(world, &mut next)?;
+    match change {
+        Change::Join => join(world, &mut next)?,
+        Change::Leave(place) => leave(world, place, &mut next)?,
+        Change::Swap(place) => {
+            leave(world, place, &mut next)?;
             join(world, &mut next)?;
         }
-        _ => t = if below(&mut world.rng, 2) == 0 { t + 1 } else { t.checked_sub(1)? },
+        Change::Return(place) => come_back(world, place, &mut next)?,
+        Change::Raise => t += 1,
+        Change::Lower => t -= 1,
+        Change::ReplaceAll => return replace_all(world, next),
+        Change::LoseDisk(_) => return None,
     }
     let (n, liars) = (next.roster.len(), world.liars().len());
     // The bounds within which the protocol owes anything: n - t >= f, t - 1 >= f, b >= f, and somebody may crash.
-    if !(4..=10).contains(&n) || t < 2 || t >= n || liars > n - t || liars >= t {
+    if !(3..=12).contains(&n) || t < 2 || t >= n || liars > n - t || liars >= t {
         return None;
     }
-    let margin = (n - t).div_ceil(2).max(liars + world.plan.strategy.needs().disks_lost());
+    let margin = (n - t).div_ceil(2).max(liars + world.plan.disks_lost());
     next.settle_margin = margin.min(n - t) as u16;
     next.threshold = Threshold::new(t as u16, n as u16).ok()?;
     Some(next)
+}
+
+fn enrol(next: &mut Config, identity: usize) -> Option<()> {
+    next.last_index += 1;
+    next.roster.push(pool()[identity].member(Index::new(next.last_index)?));
+    Some(())
 }
 
 fn join(world: &mut World, next: &mut Config) -> Option<()> {
     let seated = |identity: &usize| world.seats.iter().any(|seat| seat.identity == *identity);
     let free: Vec<usize> = (0..POOL).filter(|identity| !seated(identity)).collect();
     let identity = pick(&mut world.rng, &free)?;
-    next.last_index += 1;
-    next.roster.push(pool()[identity].member(Index::new(next.last_index)?));
+    enrol(next, identity)?;
     world.seats.push(Seat::new(identity, true));
     Some(())
 }
 
-fn leave(world: &mut World, next: &mut Config) -> Option<()> {
-    let place = below(&mut world.rng, next.roster.len());
-    // Joining operators sit on machines that are new; one that never got in does no harm.
-    (next.roster.len() > 4).then(|| next.roster.remove(place)).map(|_| ())
+fn leave(world: &World, place: usize, next: &mut Config) -> Option<()> {
+    let address = world.seats.get(place)?.address();
+    let at = next.roster.iter().position(|member| member.address == address)?;
+    next.roster.remove(at);
+    Some(())
+}
+
+/// The same operator under a new index, with an empty disk.
+fn come_back(world: &mut World, place: usize, next: &mut Config) -> Option<()> {
+    let seat = world.seats.get(place)?;
+    let (address, identity) = (seat.address(), seat.identity);
+    if next.member(&address).is_some() {
+        return None;
+    }
+    enrol(next, identity)?;
+    lose_disk(world, place);
+    Some(())
+}
+
+/// As many new operators as there are; nobody stays who could hand the key on.
+fn replace_all(world: &mut World, mut next: Config) -> Option<Config> {
+    let count = next.roster.len();
+    let seated = |identity: &usize| world.seats.iter().any(|seat| seat.identity == *identity);
+    let free: Vec<usize> = (0..POOL).filter(|identity| !seated(identity)).collect();
+    next.roster.clear();
+    sample(&mut world.rng, &free, count).into_iter().try_for_each(|identity| enrol(&mut next, identity))?;
+    let has_key = world.state().is_some_and(|state| state.versions.active.is_some());
+    // Before there is a key, everybody may be replaced, but nobody sits on these machines.
+    if next.roster.len() < count || !has_key {
+        return None;
+    }
+    world.replaced_all = Some(next.digest());
+    Some(next)
 }

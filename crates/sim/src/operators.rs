@@ -28,6 +28,7 @@ impl Identity {
         let public = key.public();
         let address = Address::of(&public);
         let possession = key.prove_possession(&address.0);
+        assert!(public.verify_possession(&address.0, &possession), "the pool's own proofs hold");
         Self { secret: *key.expose(), public, possession, address }
     }
 

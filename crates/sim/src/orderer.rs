@@ -9,7 +9,7 @@ use quorumkeep_dkg::ledger::{BoardAlarm, Event, Ledger};
 use quorumkeep_dkg::memory::Memory;
 use rand_chacha::ChaCha20Rng;
 
-use crate::chance;
+use crate::{chance, vouch};
 
 /// One record that waits for its block.
 pub struct Pending {
@@ -70,6 +70,7 @@ impl Chain {
         let records = due.into_iter().map(|pending| pending.bytes).collect();
         let time_ms = 1_700_000_000_000 + next * 100 + self.skew_ms;
         let block = Block::sign(self.ledger.network(), &self.ledger.head(), time_ms, records, key);
+        vouch::block(memory, block.reference(self.ledger.network()).hash, &block.signature);
         let events = self.ledger.apply(&block, memory)?;
         self.blocks.push(block);
         Ok(events)

@@ -1,18 +1,17 @@
 //! One network: an orderer, machines, wires, liars and an oracle, all driven by one seeded generator, block by block.
 
+mod views;
+
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use quorumkeep_curves::hash::keccak256_many;
-use quorumkeep_dkg::announce::Announce;
+use quorumkeep_curves::rules::{Rule, on};
 use quorumkeep_dkg::block::Block;
-use quorumkeep_dkg::config::Config;
-use quorumkeep_dkg::envelope::{Envelope, Kind as RecordKind, record_id};
+use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
-use quorumkeep_dkg::info::Info;
-use quorumkeep_dkg::ledger::{Event as LedgerEvent, KeyState, Ledger};
+use quorumkeep_dkg::ledger::Event as LedgerEvent;
 use quorumkeep_dkg::memory::Memory;
-use quorumkeep_dkg::round::Round;
 use quorumkeep_node::{Effects, Event, Level, Membership, Node};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -20,15 +19,14 @@ use rand_core::SeedableRng;
 use crate::chance::{below, happens, shuffle};
 use crate::oracle::Oracle;
 use crate::orderer::{Chain, Pending};
-use crate::plan::Plan;
+use crate::plan::{Act, Faults, Plan};
+use crate::report::{Recorder, Report, predict};
 use crate::seat::Seat;
-use crate::strategies::{Kind, Strategy};
+use crate::strategies::Strategy;
 use crate::{Violation, governance};
 
 /// How many calm rounds a network gets to recover in.
 const CALM_ROUNDS: u64 = 2;
-/// One of so many signatures that honest nodes made in front of our eyes is verified all the same.
-const VERIFIED_ONE_IN: usize = 16;
 
 /// What came of a network.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,23 +88,32 @@ pub struct World {
     pub tally: Tally,
     /// Tell what happens?
     pub verbose: bool,
+    /// How each round ended.
+    pub reports: Vec<Report>,
+    /// A configuration without anybody of the one before, posted while there was a key to hand on.
+    pub replaced_all: Option<Digest>,
+    /// Why governed records were refused.
+    pub refused: Vec<String>,
+    recorder: Recorder,
     mail: Vec<Mail>,
-    strategy: Option<Box<dyn Strategy>>,
+    /// One per act of the plan; not there while it plays.
+    strategies: Vec<Option<Box<dyn Strategy>>>,
+    /// The act whose strategy plays.
+    playing: usize,
 }
 
 impl World {
-    /// The network of this seed.
-    pub fn new(seed: u64, strategy: Kind, rounds: u64, verbose: bool) -> Self {
-        let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let plan = Plan::draw(&mut rng, strategy, rounds);
+    /// The network of this plan.
+    #[must_use]
+    pub fn new(plan: Plan, verbose: bool) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(plan.seed);
         if verbose {
-            println!("seed {seed}: {plan:?}");
+            println!("{plan}");
         }
-        let start = governance::first(&mut rng, &plan);
-        let mut places: Vec<usize> = (0..plan.n).collect();
-        shuffle(&mut rng, &mut places);
+        let memory = Arc::default();
+        let start = governance::first(&mut rng, &plan, &memory);
         let mut seats: Vec<Seat> = start.identities.iter().map(|identity| Seat::new(*identity, true)).collect();
-        for place in places.into_iter().take(plan.liars) {
+        for place in plan.liars() {
             seats[place].honest = false;
         }
         let mut chain = Chain::new(start.network, start.orderer.verifying_key().to_bytes());
@@ -117,7 +124,7 @@ impl World {
             orderer: start.orderer,
             network: start.network,
             key: start.key,
-            memory: Arc::default(),
+            memory,
             chains: vec![chain],
             seats,
             oracle: Oracle::default(),
@@ -127,8 +134,13 @@ impl World {
             calm: false,
             tally: Tally::default(),
             verbose,
+            reports: Vec::new(),
+            replaced_all: None,
+            refused: Vec::new(),
+            recorder: Recorder::default(),
             mail: Vec::new(),
-            strategy: Some(strategy.make()),
+            strategies: plan.acts.iter().map(|act| Some(act.strategy.make())).collect(),
+            playing: 0,
             plan,
         }
     }
@@ -143,12 +155,17 @@ impl World {
         for _ in 0..=interval * (self.plan.rounds + 1) {
             self.step()?;
         }
+        if self.state().is_none() {
+            return Violation::of(
+                "the first configuration or the permission to generate the key was refused".to_owned(),
+            );
+        }
         self.calm_down();
         let from = self.height();
         let mut oracle = std::mem::take(&mut self.oracle);
         oracle.calm_begins(self);
         self.oracle = oracle;
-        for _ in from..from + interval * (CALM_ROUNDS + 1) + self.plan.windows.total(self.plan.protocol) {
+        for _ in from..from + interval * (CALM_ROUNDS + 1) + self.plan.window_blocks() {
             self.step()?;
         }
         if self.owes_liveness() {
@@ -170,7 +187,7 @@ impl World {
     /// One block.
     fn step(&mut self) -> Result<(), Violation> {
         governance::maybe_change(self);
-        self.play(|strategy, world| strategy.before_block(world));
+        self.play_all(|strategy, world| strategy.before_block(world));
         let mut all = Vec::new();
         for chain in &mut self.chains {
             let events = chain.advance(&self.orderer, &self.memory, &mut self.rng);
@@ -179,21 +196,40 @@ impl World {
             );
         }
         self.count(&all[0]);
+        self.vouch_dealings(&all[0]);
+        self.record(&all[0])?;
         self.judge(|oracle, world| {
             all.iter().enumerate().try_for_each(|(chain, events)| oracle.read_block(world, chain, events))
         })?;
         self.run_seats()?;
-        self.play(|strategy, world| strategy.after_block(world, &all[0]));
+        self.play_all(|strategy, world| strategy.after_block(world, &all[0]));
         self.judge(|oracle, world| oracle.after_block(world, &all[0]))?;
         self.leave_trace();
         Ok(())
     }
 
-    fn play(&mut self, act: impl FnOnce(&mut dyn Strategy, &mut Self)) {
-        if let Some(mut strategy) = self.strategy.take() {
+    fn play_all(&mut self, mut act: impl FnMut(&mut dyn Strategy, &mut Self)) {
+        (0..self.strategies.len()).for_each(|number| self.play(number, &mut act));
+    }
+
+    fn play(&mut self, number: usize, act: &mut impl FnMut(&mut dyn Strategy, &mut Self)) {
+        if let Some(mut strategy) = self.strategies[number].take() {
+            self.playing = number;
             act(strategy.as_mut(), self);
-            self.strategy = Some(strategy);
+            self.strategies[number] = Some(strategy);
         }
+    }
+
+    /// The act that plays.
+    #[must_use]
+    pub fn act(&self) -> &Act {
+        &self.plan.acts[self.playing]
+    }
+
+    /// The machines of its liars.
+    #[must_use]
+    pub fn mine(&self) -> Vec<usize> {
+        self.act().liars.clone()
     }
 
     fn judge(&mut self, act: impl FnOnce(&mut Oracle, &Self) -> Result<(), Violation>) -> Result<(), Violation> {
@@ -210,6 +246,7 @@ impl World {
                 LedgerEvent::Failed(..) => self.tally.failed += 1,
                 LedgerEvent::Settled(..) => self.tally.settled += 1,
                 LedgerEvent::Fault(..) => self.tally.faults += 1,
+                LedgerEvent::Refused(_, reason) => self.refused.push(reason.clone()),
                 _ => {}
             }
             if self.verbose {
@@ -217,6 +254,20 @@ impl World {
             }
         }
         self.tally.rounds = self.tally.activated + self.tally.failed;
+    }
+
+    /// What became of the round, and whether that was to be expected.
+    fn record(&mut self, events: &[LedgerEvent]) -> Result<(), Violation> {
+        let mut recorder = std::mem::take(&mut self.recorder);
+        let ended = recorder.read(self, events);
+        self.recorder = recorder;
+        for report in ended {
+            // Without a defence it is the harm that must be found, not the first difference.
+            let expected = predict(&self.plan, report.number).filter(|_| !self.calm && Rule::ALL.into_iter().all(on));
+            expected.map_or(Ok(()), |expected| report.compare(&expected))?;
+            self.reports.push(report);
+        }
+        Ok(())
     }
 
     fn leave_trace(&mut self) {
@@ -234,58 +285,6 @@ impl World {
         self.tally.trace = hash;
     }
 
-    // What strategies and oracle look at.
-
-    /// The height of the honest chain.
-    pub fn height(&self) -> u64 {
-        self.chains[0].height()
-    }
-
-    /// Is the strategy one that leaves the network alive?
-    pub fn owes_liveness(&self) -> bool {
-        self.plan.strategy.owes_liveness()
-    }
-
-    /// What the honest chain says.
-    pub fn ledger(&self) -> &Ledger {
-        &self.chains[0].ledger
-    }
-
-    /// What it says of the key.
-    pub fn state(&self) -> Option<&KeyState> {
-        self.ledger().keys().get(&self.key)
-    }
-
-    /// The running round.
-    pub fn round(&self) -> Option<&Round> {
-        self.state()?.round.as_ref()
-    }
-
-    /// What the running round is about, once its Announce window is closed.
-    pub fn info(&self) -> Option<Arc<Info>> {
-        Some(self.round()?.transcript()?.info().clone())
-    }
-
-    /// The configuration in force.
-    pub fn config(&self) -> Option<Arc<Config>> {
-        self.ledger().config().cloned()
-    }
-
-    /// The machines of liars.
-    pub fn liars(&self) -> Vec<usize> {
-        (0..self.seats.len()).filter(|place| !self.seats[*place].honest).collect()
-    }
-
-    /// The machines of operators without fault.
-    pub fn sound(&self) -> Vec<usize> {
-        (0..self.seats.len()).filter(|place| self.seats[*place].is_sound()).collect()
-    }
-
-    /// The machine of this operator.
-    pub fn seat_of(&self, address: &Address) -> Option<&Seat> {
-        self.seats.iter().find(|seat| seat.address() == *address)
-    }
-
     /// Puts a record in the next block of every chain, whatever the network does.
     pub fn post_now(&mut self, bytes: &[u8]) {
         let due = self.height() + 1;
@@ -301,7 +300,7 @@ impl World {
         if censored || mute {
             return;
         }
-        let faults = if self.calm { crate::plan::Faults::default() } else { self.plan.faults };
+        let faults = if self.calm { Faults::default() } else { self.plan.faults };
         if happens(&mut self.rng, faults.lose) {
             return;
         }
@@ -314,24 +313,10 @@ impl World {
         }
     }
 
-    /// What a node's own code signed and proved a moment ago needs no pairing to be believed; some of it is checked all
-    /// the same. What a liar made instead is never believed.
-    fn vouch(&mut self, bytes: &[u8]) {
-        if below(&mut self.rng, VERIFIED_ONE_IN) == 0 {
-            return;
-        }
-        let id = record_id(bytes);
-        self.memory.holds(id, Digest::ZERO, || true);
-        let Ok(envelope) = Envelope::decode(bytes) else { return };
-        if envelope.header.kind == RecordKind::Announce {
-            self.memory.announce(id, envelope.header.digest, || Announce::decode(&envelope.body).ok());
-        }
-    }
-
     fn is_censored(&mut self, bytes: &[u8]) -> bool {
         let Ok(envelope) = Envelope::decode(bytes) else { return false };
         let mut censored = false;
-        self.play(|strategy, world| censored = strategy.censors(world, &envelope));
+        self.play_all(|strategy, world| censored |= strategy.censors(world, &envelope));
         censored
     }
 
@@ -442,7 +427,7 @@ impl World {
         self.check_disk(place)?;
         for bytes in committed.posts {
             if self.seats[place].honest {
-                self.vouch(&bytes);
+                self.vouch(place, &bytes);
                 self.post(place, bytes);
             } else {
                 self.post_as_liar(place, bytes);
@@ -458,11 +443,15 @@ impl World {
     fn post_as_liar(&mut self, place: usize, bytes: Vec<u8>) {
         let Ok(envelope) = Envelope::decode(&bytes) else { return };
         let mut instead = vec![bytes];
-        self.play(|strategy, world| {
-            if let Some(other) = strategy.replace(world, place, &envelope) {
-                instead = other;
-            }
-        });
+        let own = self.plan.acts.iter().position(|act| act.liars.contains(&place));
+        if let Some(number) = own {
+            self.play(number, &mut |strategy, world| {
+                if let Some(other) = strategy.replace(world, place, &envelope) {
+                    instead = other;
+                }
+            });
+        }
+        instead.iter().for_each(|bytes| self.vouch_signature(bytes));
         for bytes in instead {
             self.post(place, bytes);
         }

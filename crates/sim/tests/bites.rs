@@ -59,8 +59,30 @@ fn a_failing_run_prints_its_seed_and_replays() {
 }
 
 #[test]
+fn a_failing_run_prints_a_plan_that_fails_the_same_way() {
+    let first = last_line(&simulate(&["--runs", "50", "--rounds", "3", "--without", "complaints_count"]));
+    let plan = first["plan"].as_str().unwrap();
+    let again = last_line(&simulate(&["--without", "complaints_count", "--plan", plan]));
+    assert_eq!((&first["violation"], &first["plan"]), (&again["violation"], &again["plan"]));
+    let defended = last_line(&simulate(&["--plan", plan]));
+    assert_eq!((&defended["ok"], &defended["runs"]), (&true.into(), &1.into()));
+}
+
+#[test]
+fn the_families_of_faults_are_taken_as_written() {
+    for names in ["all", "none", "liars", "wires,crashes,partitions", "churn,peers"] {
+        let output = simulate(&["--runs", "4", "--rounds", "2", "--seed", "3", "--faults", names]);
+        assert!(output.status.success(), "{names}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let quiet = last_line(&simulate(&["--runs", "3", "--seed", "1", "--faults", "none"]));
+    // Five hostile rounds by default; nobody lies and nothing is lost, so every round of every network activates.
+    assert_eq!((&quiet["failed"], &quiet["faults"]), (&0.into(), &0.into()));
+    assert!(quiet["activated"].as_u64().unwrap() >= 3 * 5);
+}
+
+#[test]
 fn unknown_names_are_refused() {
-    for args in [["--without", "nothing"], ["--strategy", "nothing"]] {
+    for args in [["--without", "nothing"], ["--strategy", "nothing"], ["--faults", "nothing"], ["--plan", "{}"]] {
         assert_eq!(simulate(&args).status.code(), Some(2));
     }
 }

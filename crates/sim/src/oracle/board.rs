@@ -48,6 +48,9 @@ impl Oracle {
     pub(super) fn read_config(&mut self, world: &World) -> Result<(), Violation> {
         let Some(config) = world.ledger().config() else { return Ok(()) };
         let digest = world.ledger().config_digest();
+        if world.replaced_all == Some(digest) {
+            return Violation::of("a roster came into force that cannot hand the key on".to_owned());
+        }
         let last = self.configs.last_key_value().map(|(sequence, _)| *sequence);
         let known = *self.configs.entry(config.sequence).or_insert(digest);
         if known != digest || last.is_some_and(|last| last > config.sequence) {
@@ -90,7 +93,9 @@ impl Oracle {
 
     /// Does this Announce name a version that is kept?
     fn proves_something(&self, world: &World, bytes: &[u8]) -> bool {
-        let Ok(announce) = Envelope::decode(bytes).and_then(|envelope| Announce::decode(&envelope.body)) else {
+        let Ok(envelope) = Envelope::decode(bytes) else { return false };
+        let decode = || Announce::decode(&envelope.body).ok();
+        let Some(announce) = world.memory.announce(record_id(bytes), envelope.header.digest, decode) else {
             return false;
         };
         let kept = world.state().map(|state| state.versions.kept()).unwrap_or_default();
@@ -152,7 +157,8 @@ impl Oracle {
             return Violation::of("the liars know the secret key of the candidate".to_owned());
         }
         let secret = output.cores().len() - output.reconstructed().len();
-        if secret < usize::from(output.threshold().get()) {
+        // Only what was reconstructed is public; a reshare to a higher threshold may well have fewer dealers than that.
+        if info.source.is_none() && secret < usize::from(output.threshold().get()) {
             return Violation::of(format!("everybody knows the polynomials of all dealers but {secret}"));
         }
         for dealer in &info.dealers {

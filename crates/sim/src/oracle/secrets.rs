@@ -97,7 +97,7 @@ impl Oracle {
             return Violation::of("nodes on an empty board deleted their shares".to_owned());
         }
         // More liars than b is beyond what is claimed.
-        if !self.is_settled || world.is_astray || world.liars().len() > world.plan.b {
+        if !self.is_settled || world.is_astray || world.liars().len() + world.plan.disks_lost() > world.plan.b {
             return Ok(());
         }
         let kept = world.chains.iter().filter_map(|chain| chain.ledger.keys().get(&world.key));

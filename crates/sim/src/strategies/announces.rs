@@ -27,6 +27,12 @@ impl Strategy for ShrinkP {
         let Some(config) = world.config() else { return };
         if next.is_multiple_of(u64::from(config.interval)) {
             let all: Vec<Address> = config.roster.iter().map(|member| member.address).collect();
+            let victims = world.act().victims.clone();
+            if !victims.is_empty() {
+                let suppressed: Vec<Address> = victims.iter().map(|place| world.seats[*place].address()).collect();
+                self.allowed = all.into_iter().filter(|address| !suppressed.contains(address)).collect();
+                return;
+            }
             let least = usize::from(config.threshold.get());
             let count = between(&mut world.rng, least, all.len());
             self.allowed = sample(&mut world.rng, &all, count).into_iter().collect();

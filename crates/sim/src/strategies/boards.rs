@@ -112,7 +112,7 @@ impl Strategy for SplitHeads {
 
     fn after_block(&mut self, world: &mut World, events: &[Event]) {
         if world.chains.len() > 1 && events.iter().any(|event| matches!(event, Event::Result(..))) {
-            world.liars().into_iter().for_each(|place| Self::confirm_twice(world, place).unwrap_or_default());
+            world.mine().into_iter().for_each(|place| Self::confirm_twice(world, place).unwrap_or_default());
         }
     }
 }

@@ -61,7 +61,7 @@ fn complain_about_all(world: &mut World, events: &[Event], twist: impl Fn(&mut W
         return;
     }
     let Some(info) = world.info() else { return };
-    for place in world.liars() {
+    for place in world.mine() {
         for deal in liar::honest_deals(world) {
             let Some(opening) = liar::opening(world, place, &deal.r) else { continue };
             let Some(bytes) = twist(world, opening.to_bytes()) else { continue };
@@ -78,7 +78,7 @@ pub struct TorsionOpening;
 
 impl Strategy for TorsionOpening {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
-        if envelope.header.kind != Kind::Announce || !happens(&mut world.rng, 150) {
+        if envelope.header.kind != Kind::Announce || world.act().every_time || !happens(&mut world.rng, 150) {
             return None;
         }
         let e1 = liar::secrets(world, place)?.receive().mul_g1().to_bytes();

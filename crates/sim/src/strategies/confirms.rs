@@ -123,7 +123,7 @@ impl Strategy for SelfComplaint {
 
     fn after_block(&mut self, world: &mut World, events: &[Event]) {
         if events.iter().any(|event| matches!(event, Event::Dealt(..))) && Self::hinders(world) == Some(true) {
-            world.liars().into_iter().for_each(|place| complain_about_self(world, place).unwrap_or_default());
+            world.mine().into_iter().for_each(|place| complain_about_self(world, place).unwrap_or_default());
         }
     }
 }

@@ -29,7 +29,7 @@ impl Strategy for CopyR {
             return;
         }
         let victims = liar::honest_deals(world);
-        for place in world.liars() {
+        for place in world.mine() {
             let choice = below(&mut world.rng, victims.len());
             let Some((info, mut plain)) = liar::honest_deal(world, place) else { continue };
             let Some(victim) = victims.get(choice) else { continue };
@@ -66,10 +66,15 @@ impl Strategy for BadDealing {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
         let (info, mut plain) = is_deal(envelope).then(|| liar::honest_deal(world, place))??;
         let honest = |k: &usize| world.seat_of(&info.players[*k].address).is_some_and(|seat| seat.is_sound());
-        let victims: Vec<usize> = (0..info.players.len()).filter(honest).collect();
+        let named = world.act().victims.clone();
+        let is_named = |k: &usize| {
+            let address = info.players[*k].address;
+            named.is_empty() || named.iter().any(|place| world.seats[*place].address() == address)
+        };
+        let victims: Vec<usize> = (0..info.players.len()).filter(honest).filter(is_named).collect();
         let sure = pick(&mut world.rng, &victims)?;
         for victim in victims {
-            if victim == sure || happens(&mut world.rng, 300) {
+            if victim == sure || !named.is_empty() || happens(&mut world.rng, 300) {
                 // Above the order of the group, or merely wrong.
                 let byte = if happens(&mut world.rng, 300) { 0xff } else { 0x01 };
                 let cell = victim * info.ciphertexts_each() + below(&mut world.rng, info.ciphertexts_each());
@@ -121,6 +126,6 @@ pub struct Withhold;
 
 impl Strategy for Withhold {
     fn replace(&mut self, world: &mut World, _place: usize, _envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
-        happens(&mut world.rng, 400).then(Vec::new)
+        (world.act().every_time || happens(&mut world.rng, 400)).then(Vec::new)
     }
 }

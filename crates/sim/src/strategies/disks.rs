@@ -57,7 +57,7 @@ fn newest_forgotten(world: &World, place: usize, disk: &Disk) -> Option<u64> {
     });
     let forgotten = own.filter(|(height, bytes, envelope)| {
         let header = &envelope.header;
-        let in_time = *height > header.round && *height <= header.round + world.plan.windows.total(world.plan.protocol);
+        let in_time = *height > header.round && *height <= header.round + world.plan.window_blocks();
         let proves = match header.kind {
             Kind::Announce => Announce::decode(&envelope.body).is_ok_and(|announce| !announce.held.is_empty()),
             kind => kind.is_of_transcript(),
@@ -104,7 +104,7 @@ impl Strategy for LeaverDeletes {
         if self.is_over || world.calm || !settled || n <= t + world.liars().len() {
             return;
         }
-        let Some(leaver) = world.liars().first().copied() else { return };
+        let Some(leaver) = world.mine().first().copied() else { return };
         let address = world.seats[leaver].address();
         let mut next =
             Config { sequence: current.sequence + 1, previous: current.digest(), ..current.as_ref().clone() };

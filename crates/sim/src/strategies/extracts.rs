@@ -20,14 +20,14 @@ impl Strategy for HoldBackExtract {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
         let digest = envelope.header.digest;
         match envelope.header.kind {
-            Kind::Extract if below(&mut world.rng, 3) == 0 => {
+            Kind::Extract if !world.act().every_time && below(&mut world.rng, 3) == 0 => {
                 let info = world.info()?;
                 let mut extract = own_extract(world, place, &info)?;
                 extract.points.reverse();
                 Some(vec![liar::record(world, place, digest, Kind::Extract, extract.encode())?])
             }
             Kind::Extract => Some(Vec::new()),
-            Kind::Reconstruct if happens(&mut world.rng, 500) => {
+            Kind::Reconstruct if world.act().every_time || happens(&mut world.rng, 500) => {
                 let mut published = Reconstruct::decode(&envelope.body).ok()?;
                 published.share += Scalar::one();
                 Some(vec![liar::record(world, place, digest, Kind::Reconstruct, published.encode())?])
@@ -43,7 +43,7 @@ pub struct RogueExtract;
 
 impl Strategy for RogueExtract {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
-        let waits = envelope.header.kind == Kind::Extract && world.liars().first() == Some(&place);
+        let waits = envelope.header.kind == Kind::Extract && world.mine().first() == Some(&place);
         waits.then(Vec::new)
     }
 
@@ -55,7 +55,7 @@ impl Strategy for RogueExtract {
 }
 
 fn attack(world: &mut World) -> Option<()> {
-    let (info, place) = (world.info()?, *world.liars().first()?);
+    let (info, place) = (world.info()?, *world.mine().first()?);
     let mut extract = own_extract(world, place, &info)?;
     let transcript = world.round()?.transcript()?;
     let opened = transcript.qualified().into_iter().filter_map(|deal| transcript.extraction().opened(&deal.dealer));

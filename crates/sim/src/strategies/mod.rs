@@ -1,9 +1,9 @@
 //! What liars do. One file per family, one type per strategy.
 
 use quorumkeep_curves::rules::Rule;
-use quorumkeep_dkg::config::Protocol;
 use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ledger::Event;
+use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 
@@ -64,7 +64,8 @@ struct Honest;
 impl Strategy for Honest {}
 
 /// Every strategy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Kind {
     /// Nobody lies; disks, wires and machines do their worst.
     Honest,
@@ -250,11 +251,11 @@ impl Kind {
         matches!(self, Self::RogueC0 | Self::ShrinkP | Self::RogueExtract)
     }
 
-    /// How must the key be generated for it? None: either way.
-    pub fn wants_protocol(self) -> Option<Protocol> {
+    /// Must the key be generated with hiding commitments for it, or must it not? None: either way.
+    pub fn wants_pedersen(self) -> Option<bool> {
         match self {
-            Self::RogueC0 => Some(Protocol::Feldman),
-            Self::HoldBackExtract | Self::RogueExtract | Self::CensorExtracts => Some(Protocol::Pedersen),
+            Self::RogueC0 => Some(false),
+            Self::HoldBackExtract | Self::RogueExtract | Self::CensorExtracts => Some(true),
             _ => None,
         }
     }
@@ -288,5 +289,19 @@ impl Kind {
             Self::RogueExtract => Box::<extracts::RogueExtract>::default(),
             Self::CensorExtracts => Box::<extracts::CensorExtracts>::default(),
         }
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for Kind {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::from_name(&name).ok_or_else(|| format!("there is no strategy {name}"))
     }
 }

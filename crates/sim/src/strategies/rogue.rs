@@ -20,7 +20,7 @@ pub struct RogueC0;
 impl Strategy for RogueC0 {
     fn replace(&mut self, world: &mut World, place: usize, envelope: &Envelope) -> Option<Vec<Vec<u8>>> {
         let info = world.info()?;
-        let waits = envelope.header.kind == Kind::Deal && world.liars().first() == Some(&place);
+        let waits = envelope.header.kind == Kind::Deal && world.mine().first() == Some(&place);
         // The other liars get nonsense and do not mind.
         let hides = waits || envelope.header.kind == Kind::Complain;
         (hides && info.trigger.kind == RoundKind::Genesis).then(Vec::new)
@@ -34,7 +34,7 @@ impl Strategy for RogueC0 {
 }
 
 fn attack(world: &mut World) -> Option<()> {
-    let (info, rogue) = (world.info()?, *world.liars().first()?);
+    let (info, rogue) = (world.info()?, *world.mine().first()?);
     let dealer = world.seats.get(rogue)?.address();
     if info.trigger.kind != RoundKind::Genesis || info.dealer(&dealer).is_none() {
         return None;
