@@ -16,7 +16,7 @@ pub struct Cli {
     pub json: bool,
     /// Log filter, as in RUST_LOG (info, quorumkeep_server=debug); logs go to standard error.
     #[arg(long, global = true, value_name = "FILTER")]
-    pub log: Option<String>,
+    pub log: Option<tracing_subscriber::filter::Targets>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

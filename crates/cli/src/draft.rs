@@ -192,10 +192,11 @@ fn describe(said: &Said) -> String {
                 .map(|member| format!("\n    {:>3}  {}  {}", member.index.get(), member.address, member.socket))
                 .collect();
             format!(
-                "configuration {}: t = {} of n = {}, a round every {} blocks, windows {},{},{},{}, settle margin {}{}",
+                "configuration {}: t = {} of n = {}, keys by {}, a round every {} blocks, windows {},{},{},{}, settle margin {}{}",
                 config.sequence,
                 config.threshold.get(),
                 config.n(),
+                config.protocol.name(),
                 config.interval,
                 windows.announce,
                 windows.deal,

@@ -20,7 +20,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 use crate::cli::Cli;
 use crate::failure::{Code, Failure};
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misunderstood(&error, as_json),
     };
-    logs(cli.log.as_deref());
+    logs(cli.log);
     match commands::run(cli.command, cli.json) {
         Ok(report) => {
             report.print(cli.json);
@@ -80,13 +81,12 @@ fn fail(failure: &Failure, as_json: bool) -> ExitCode {
     ExitCode::from(failure.code.exit())
 }
 
-/// Logs go to standard error. `--log` wins over `RUST_LOG`; without both, warnings of ours are shown.
-fn logs(filter: Option<&str>) {
-    let filter = match filter {
-        Some(filter) => EnvFilter::try_new(filter).ok(),
-        None => EnvFilter::try_from_default_env().ok(),
-    };
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("warn"));
+/// Logs go to standard error. `--log` wins over `RUST_LOG`; without both, and if the latter cannot be read, warnings are
+/// shown.
+fn logs(filter: Option<Targets>) {
+    let from_environment = || std::env::var("RUST_LOG").ok()?.parse().ok();
+    let filter = filter.or_else(from_environment).unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // An error means that a subscriber is set already, which only a test can do.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
 }

@@ -43,11 +43,15 @@ pub enum Rule {
     AlternateSource,
     /// The newest settled version is kept until a newer one is settled.
     SettledKeep,
+    /// An Extract proves that it opens what its dealer committed to.
+    LinkProof,
+    /// Dealings are published only if at least `t` dealers opened their commitments.
+    GuardedReconstruct,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ProofOfA0,
         Self::ProofOfR,
         Self::SubgroupCheck,
@@ -66,6 +70,8 @@ impl Rule {
         Self::OwnRecords,
         Self::AlternateSource,
         Self::SettledKeep,
+        Self::LinkProof,
+        Self::GuardedReconstruct,
     ];
 
     /// The name, as a command line takes it.
@@ -90,6 +96,8 @@ impl Rule {
             Self::OwnRecords => "own_records",
             Self::AlternateSource => "alternate_source",
             Self::SettledKeep => "settled_keep",
+            Self::LinkProof => "link_proof",
+            Self::GuardedReconstruct => "guarded_reconstruct",
         }
     }
 

@@ -49,6 +49,8 @@ tags! {
     BN254_POSSESSION = "QUORUMKEEP_CURVES_BN254_POSSESSION_V1";
     /// Coefficients of the batched check of dealings.
     SHARING_BATCH = "QUORUMKEEP_SHARING_BATCH_V1";
+    /// Coefficients of the batched check of dealings under hiding commitments.
+    SHARING_HIDING_BATCH = "QUORUMKEEP_SHARING_HIDING_BATCH_V1";
     /// Hash of a list of points.
     SHARING_POINTS = "QUORUMKEEP_SHARING_POINTS_V1";
     /// The network id.
@@ -77,6 +79,16 @@ tags! {
     DKG_DEAL_PARTS = "QUORUMKEEP_DKG_PARTS_V1";
     /// The body of a Complain record.
     DKG_COMPLAIN = "QUORUMKEEP_DKG_COMPLAIN_V1";
+    /// The body of an Extract record.
+    DKG_EXTRACT = "QUORUMKEEP_DKG_EXTRACT_V1";
+    /// The factors `rho_k` of a link proof.
+    DKG_LINK_FACTOR = "QUORUMKEEP_DKG_LINK_FACTOR_V1";
+    /// The challenge of a link proof.
+    DKG_LINK_CHALLENGE = "QUORUMKEEP_DKG_LINK_CHALLENGE_V1";
+    /// The body of a Reconstruct record.
+    DKG_RECONSTRUCT = "QUORUMKEEP_DKG_RECONSTRUCT_V1";
+    /// The second generator `h` of a Pedersen generation, from the players' nonces.
+    DKG_HIDING_BASE = "QUORUMKEEP_DKG_HIDING_BASE_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The body of a Confirm record.
     DKG_CONFIRM = "QUORUMKEEP_DKG_CONFIRM_V1";
     /// The public result of a version.

@@ -15,6 +15,31 @@ use crate::limits;
 pub enum Protocol {
     /// Feldman with a proof of knowledge of every constant.
     Feldman = 1,
+    /// New-DKG of Gennaro, Jarecki, Krawczyk and Rabin: hiding commitments first, so that nobody can bias the key.
+    Pedersen = 2,
+}
+
+impl Protocol {
+    /// The protocol of this number.
+    ///
+    /// # Errors
+    /// [`Decode::Value`] for a number without a protocol.
+    pub const fn from_u8(value: u8) -> Result<Self, Decode> {
+        match value {
+            1 => Ok(Self::Feldman),
+            2 => Ok(Self::Pedersen),
+            _ => Err(Decode::Value),
+        }
+    }
+
+    /// The name, as a command line takes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Feldman => "feldman",
+            Self::Pedersen => "pedersen",
+        }
+    }
 }
 
 /// BLS12-381 with commitments in G2, dealings by hashed ElGamal in G1.
@@ -33,19 +58,24 @@ pub enum Authority {
 pub struct Windows {
     /// Phase 1.
     pub announce: u32,
-    /// Phase 2.
+    /// Phase 2, and the Extract phase of a Pedersen generation.
     pub deal: u32,
-    /// Phase 3.
+    /// Phase 3, and the Reconstruct phase of a Pedersen generation.
     pub complain: u32,
     /// Phase 5.
     pub confirm: u32,
 }
 
 impl Windows {
-    /// All phases together, in blocks.
+    /// All phases of the longest round under this protocol, in blocks.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        [self.announce, self.deal, self.complain, self.confirm].into_iter().map(u64::from).sum()
+    pub fn total(&self, protocol: Protocol) -> u64 {
+        let [announce, deal, complain, confirm] =
+            [self.announce, self.deal, self.complain, self.confirm].map(u64::from);
+        match protocol {
+            Protocol::Feldman => announce + deal + complain + confirm,
+            Protocol::Pedersen => announce + 2 * (deal + complain) + confirm,
+        }
     }
 }
 
@@ -243,7 +273,7 @@ impl Config {
         let mut reader = Reader::tagged(bytes, tags::DKG_CONFIG)?;
         let (sequence, salt, previous) = (reader.u64()?, reader.fixed()?, Digest(reader.fixed()?));
         let threshold = reader.u16()?;
-        let protocol = if reader.u8()? == 1 { Protocol::Feldman } else { return Err(Decode::Value) };
+        let protocol = Protocol::from_u8(reader.u8()?)?;
         let (suite, interval) = (reader.u16()?, reader.u32()?);
         let windows =
             Windows { announce: reader.u32()?, deal: reader.u32()?, complain: reader.u32()?, confirm: reader.u32()? };
@@ -305,7 +335,7 @@ impl Config {
         if each.iter().any(|length| *length == 0 || *length <= self.finality) {
             return Err(ConfigError::Timing("every window must be longer than the finality depth"));
         }
-        if self.interval > limits::INTERVAL_MAX || u64::from(self.interval) < windows.total() {
+        if self.interval > limits::INTERVAL_MAX || u64::from(self.interval) < windows.total(self.protocol) {
             return Err(ConfigError::Timing("the interval must hold all windows and at most 1000000 blocks"));
         }
         Ok(())

@@ -1,24 +1,28 @@
 //! Phase 2, `Deal`: commitments, one ephemeral point, everybody's encrypted dealing, proofs (protocol.md section 3).
 //!
 //! > R = r*G1; C_0..C_{t-1}, exactly t; the ciphertext of every player, the dealer included;
-//! > c = d XOR H(enc(tag, S, info_digest, dealer, player, i)), S = r*E1_j.
+//! > c_i = d_i XOR H(enc(tag, S, info_digest, dealer, player, i)), S = r*E1_j, i = 0 for s, 1 for s'.
+//!
+//! A Feldman deal has one ciphertext of 32 bytes per player, a Pedersen deal two: `s_ij` and the blinder `s'_ij`.
 //!
 //! The signature covers a list of hashes, so that a chain can open one ciphertext without the others. Points are
 //! uncompressed on the wire, which is cheaper to decode, and compressed in everything that is hashed.
 
-use quorumkeep_curves::bls::{G1, G2, OnCurve, SecretScalar, check_all};
+use quorumkeep_curves::bls::{G1, G2, OnCurve, SecretScalar};
 use quorumkeep_curves::bn254;
 use quorumkeep_curves::enc::{Decode, Reader, Writer};
 use quorumkeep_curves::hash::keccak256;
 use quorumkeep_curves::schnorr::{self, Proof};
 use quorumkeep_curves::{rules, tags};
-use quorumkeep_sharing::{Commitment, Index, Polynomial};
+use quorumkeep_sharing::{HidingCommitment, Index, Polynomial};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
+use crate::committed::{Checked, Plain, Raw};
+use crate::config::Protocol;
 use crate::envelope::{Envelope, Header, Kind};
 use crate::ids::{Address, Digest};
-use crate::info::{Info, Player, RoundKind};
+use crate::info::{Info, RoundKind};
 use crate::limits;
 use crate::secret::{Root, RoundSecrets};
 
@@ -26,7 +30,7 @@ use crate::secret::{Root, RoundSecrets};
 #[derive(Debug, Clone)]
 pub struct RawDeal {
     r: OnCurve<G1>,
-    commitment: Vec<OnCurve<G2>>,
+    commitment: Raw,
     ciphertexts: Vec<[u8; 32]>,
     proof_r: Proof<G1>,
     proof_constant: Option<Proof<G2>>,
@@ -42,8 +46,8 @@ pub struct VerifiedDeal {
     /// `R`.
     pub r: G1,
     /// `C_0..C_{t-1}`.
-    pub commitment: Commitment,
-    /// One per player, in the order of `info.players`.
+    pub commitment: Checked,
+    /// [`Info::ciphertexts_each`] per player, in the order of `info.players`.
     pub ciphertexts: Vec<[u8; 32]>,
     /// See [`RawDeal::core`].
     pub core: Digest,
@@ -58,9 +62,12 @@ pub enum DealFault {
     /// Not exactly `t` commitments.
     #[error("the commitment does not have exactly t points")]
     Length,
-    /// Not one ciphertext per player.
-    #[error("there is not one ciphertext per player")]
+    /// Not one ciphertext per player and polynomial.
+    #[error("there is not one ciphertext per player and polynomial")]
     Ciphertexts,
+    /// Commitments of another protocol than the round's.
+    #[error("the commitments are not of the round's protocol")]
+    Protocol,
     /// A reshare that does not deal the dealer's share of the source.
     #[error("the constant commitment is not the dealer's public share of the source")]
     Source,
@@ -97,10 +104,10 @@ pub fn plain(
     rng: &mut dyn CryptoRngCore,
 ) -> Option<PlainDeal> {
     let polynomial = polynomial(info, &secrets.root(&info.digest()), constant)?;
-    Some(of_polynomial(info, dealer, secrets, &polynomial, rng))
+    of_polynomial(info, dealer, secrets, &polynomial, rng)
 }
 
-/// The deal of a polynomial that was chosen otherwise: by a liar of the simulator.
+/// The deal of a polynomial that was chosen otherwise: by a liar of the simulator. Blinders are the round's own.
 #[must_use]
 pub fn of_polynomial(
     info: &Info,
@@ -108,37 +115,75 @@ pub fn of_polynomial(
     secrets: &RoundSecrets,
     polynomial: &Polynomial,
     rng: &mut dyn CryptoRngCore,
-) -> PlainDeal {
+) -> Option<PlainDeal> {
     encrypt(info, dealer, &secrets.root(&info.digest()), polynomial, rng)
 }
 
-fn polynomial(info: &Info, root: &Root, constant: Option<&SecretScalar>) -> Option<Polynomial> {
+/// `f` of this dealer: the same for the same secrets and info.
+pub(crate) fn polynomial(info: &Info, root: &Root, constant: Option<&SecretScalar>) -> Option<Polynomial> {
+    derived(info, root, "coefficient", constant)
+}
+
+/// `f'` of this dealer, which hides `f` in a Pedersen generation.
+pub(crate) fn blinding(info: &Info, root: &Root) -> Option<Polynomial> {
+    derived(info, root, "blinder", None)
+}
+
+fn derived(info: &Info, root: &Root, label: &str, constant: Option<&SecretScalar>) -> Option<Polynomial> {
     let t = u32::from(info.threshold.get());
     let coefficient = |k: u32| match (k, constant) {
         (0, Some(constant)) => constant.copy(),
-        _ => root.scalar("coefficient", k),
+        _ => root.scalar(label, k),
     };
     Polynomial::from_coefficients((0..t).map(coefficient).collect()).ok()
 }
 
-fn encrypt(info: &Info, dealer: &Address, root: &Root, poly: &Polynomial, rng: &mut dyn CryptoRngCore) -> PlainDeal {
+fn encrypt(
+    info: &Info,
+    dealer: &Address,
+    root: &Root,
+    poly: &Polynomial,
+    rng: &mut dyn CryptoRngCore,
+) -> Option<PlainDeal> {
     let r = root.scalar("ephemeral", 0);
-    let (big_r, commitment) = (r.mul_g1(), poly.commit());
-    let seal = |player: &Player| {
-        let shared = player.e1.mul_secret(&r);
-        apply_pad(&poly.evaluate(player.index).expose(), &shared, info, dealer, &player.address)
+    let big_r = r.mul_g1();
+    let blinding = info.h.and_then(|_| blinding(info, root));
+    let commitment = match (&info.h, &blinding) {
+        (Some(h), Some(blinding)) => {
+            Plain::Pedersen(HidingCommitment::commit(poly, blinding, h).ok()?.points().to_vec())
+        }
+        _ => Plain::Feldman(poly.commit().points().to_vec()),
     };
-    let ciphertexts = info.players.iter().map(|player| *seal(player)).collect();
-    let context = proof_context(info, dealer, &big_r, &commitment);
-    let proof_r = {
-        let nonce = root.nonce("proof-r", &context, rng);
-        schnorr::prove(tags::DKG_PROOF_R, &context, &r, &big_r, nonce)
-    };
-    let proof_constant = (info.trigger.kind == RoundKind::Genesis).then(|| {
+    let ciphertexts = ciphertexts(info, dealer, &r, &[Some(poly), blinding.as_ref()]);
+    let context = proof_context(info, dealer, &big_r, &commitment.hash());
+    let nonce = root.nonce("proof-r", &context, rng);
+    let proof_r = schnorr::prove(tags::DKG_PROOF_R, &context, &r, &big_r, nonce);
+    let proves = info.trigger.kind == RoundKind::Genesis;
+    let constant = commitment.feldman().and_then(|points| points.first()).filter(|_| proves);
+    let proof_constant = constant.map(|constant| {
         let nonce = root.nonce("proof-constant", &context, rng);
-        schnorr::prove(tags::DKG_PROOF_A0, &context, poly.constant(), commitment.constant(), nonce)
+        schnorr::prove(tags::DKG_PROOF_A0, &context, poly.constant(), constant, nonce)
     });
-    PlainDeal { r: big_r, commitment: commitment.points().to_vec(), ciphertexts, proof_r, proof_constant }
+    Some(PlainDeal { r: big_r, commitment, ciphertexts, proof_r, proof_constant })
+}
+
+/// Everybody's dealings of these polynomials, each under its own pad.
+#[must_use]
+pub fn ciphertexts(
+    info: &Info,
+    dealer: &Address,
+    r: &SecretScalar,
+    polynomials: &[Option<&Polynomial>; 2],
+) -> Vec<[u8; 32]> {
+    let mut all = Vec::with_capacity(2 * info.players.len());
+    for player in &info.players {
+        let shared = player.e1.mul_secret(r);
+        for (pad, polynomial) in (0_u8..).zip(polynomials.iter().flatten()) {
+            let dealing = polynomial.evaluate(player.index).expose();
+            all.push(*apply_pad(&dealing, &shared, info, dealer, &player.address, pad));
+        }
+    }
+    all
 }
 
 /// A deal in the making: the simulator's liars alter it before it is sealed.
@@ -147,8 +192,8 @@ pub struct PlainDeal {
     /// `R`.
     pub r: G1,
     /// `C_0..C_{t-1}`.
-    pub commitment: Vec<G2>,
-    /// One per player.
+    pub commitment: Plain,
+    /// [`Info::ciphertexts_each`] per player.
     pub ciphertexts: Vec<[u8; 32]>,
     /// Of `r` for `R`.
     pub proof_r: Proof<G1>,
@@ -160,10 +205,7 @@ impl PlainDeal {
     /// The bytes on the wire: points uncompressed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new(tags::DKG_DEAL).fixed(&self.r.to_uncompressed()).list(self.commitment.len());
-        for point in &self.commitment {
-            writer = writer.fixed(&point.to_uncompressed());
-        }
+        let mut writer = self.commitment.write(Writer::new(tags::DKG_DEAL).fixed(&self.r.to_uncompressed()));
         writer = writer.list(self.ciphertexts.len());
         for ciphertext in &self.ciphertexts {
             writer = writer.fixed(ciphertext);
@@ -211,8 +253,7 @@ impl RawDeal {
     pub fn decode(bytes: &[u8]) -> Result<Self, Decode> {
         let mut reader = Reader::tagged(bytes, tags::DKG_DEAL)?;
         let r = reader.uncompressed_point::<G1>()?;
-        let count = reader.list(limits::ROSTER_MAX)?;
-        let commitment = (0..count).map(|_| reader.uncompressed_point::<G2>()).collect::<Result<_, _>>()?;
+        let commitment = Raw::read(&mut reader)?;
         let count = reader.list(2 * limits::ROSTER_MAX)?;
         let ciphertexts = (0..count).map(|_| reader.fixed()).collect::<Result<_, _>>()?;
         let proof_r = Proof::read(&mut reader)?;
@@ -225,9 +266,10 @@ impl RawDeal {
         Ok(Self { r, commitment, ciphertexts, proof_r, proof_constant })
     }
 
-    fn commitment_hash(&self) -> [u8; 32] {
-        let writer = Writer::raw().list(self.commitment.len());
-        self.commitment.iter().fold(writer, |writer, point| point.write(writer)).hash()
+    /// `H(c_j)` for every player: of all his ciphertexts together.
+    fn ciphertext_hashes(&self) -> impl ExactSizeIterator<Item = [u8; 32]> {
+        let each = ciphertexts_each(self.commitment.protocol());
+        self.ciphertexts.chunks(each).map(|own| keccak256(own.as_flattened()))
     }
 
     fn proofs_hash(&self) -> [u8; 32] {
@@ -239,10 +281,10 @@ impl RawDeal {
     }
 
     fn parts_hash(&self) -> Digest {
-        let mut writer = Writer::new(tags::DKG_DEAL_PARTS).list(3 + self.ciphertexts.len());
-        writer = writer.fixed(&self.r.write(Writer::raw()).hash()).fixed(&self.commitment_hash());
+        let hashes = self.ciphertext_hashes();
+        let mut writer = Writer::new(tags::DKG_DEAL_PARTS).list(3 + hashes.len());
+        writer = writer.fixed(&self.r.write(Writer::raw()).hash()).fixed(&self.commitment.hash());
         writer = writer.fixed(&self.proofs_hash());
-        let hashes = self.ciphertexts.iter().map(|ciphertext| keccak256(ciphertext));
         Digest(hashes.fold(writer, |writer, hash| writer.fixed(&hash)).hash())
     }
 
@@ -250,8 +292,8 @@ impl RawDeal {
     #[must_use]
     pub fn core(&self, info_digest: &Digest, dealer: &Address) -> Digest {
         let mut writer = Writer::new(tags::DKG_CORE).fixed(&info_digest.0).fixed(&dealer.0);
-        writer = self.r.write(writer).fixed(&self.commitment_hash()).list(self.ciphertexts.len());
-        let hashes = self.ciphertexts.iter().map(|ciphertext| keccak256(ciphertext));
+        let hashes = self.ciphertext_hashes();
+        writer = self.r.write(writer).fixed(&self.commitment.hash()).list(hashes.len());
         Digest(hashes.fold(writer, |writer, hash| writer.fixed(&hash)).hash())
     }
 
@@ -262,37 +304,47 @@ impl RawDeal {
     pub fn verify(self, info: &Info, dealer: &Address) -> Result<VerifiedDeal, DealFault> {
         let core = self.core(&info.digest(), dealer);
         let Some(role) = info.dealer(dealer) else { return Err(DealFault::Source) };
+        if self.commitment.protocol() != info.protocol {
+            return Err(DealFault::Protocol);
+        }
         let t = usize::from(info.threshold.get());
         if self.commitment.len() != t && (rules::on(rules::Rule::ExactLength) || self.commitment.len() < 2) {
             return Err(DealFault::Length);
         }
-        if self.ciphertexts.len() != info.players.len() {
+        if self.ciphertexts.len() != info.ciphertexts_each() * info.players.len() {
             return Err(DealFault::Ciphertexts);
         }
         let r = self.r.check()?;
-        let points = check_all(&self.commitment).map_err(|_| Decode::NotInSubgroup)?;
-        let commitment = Commitment::new(points).map_err(|_| DealFault::Length)?;
-        if role.constant.is_some_and(|constant| constant != *commitment.constant())
-            && rules::on(rules::Rule::SourceConstant)
-        {
+        let commitment = self.commitment.check()?;
+        let constant = commitment.feldman().map(|commitment| *commitment.constant());
+        if role.constant.is_some() && role.constant != constant && rules::on(rules::Rule::SourceConstant) {
             return Err(DealFault::Source);
         }
         self.check_proofs(info, dealer, &r, &commitment)?;
         Ok(VerifiedDeal { index: role.index, dealer: *dealer, r, commitment, ciphertexts: self.ciphertexts, core })
     }
 
-    fn check_proofs(&self, info: &Info, dealer: &Address, r: &G1, commitment: &Commitment) -> Result<(), DealFault> {
-        let context = proof_context(info, dealer, r, commitment);
+    fn check_proofs(&self, info: &Info, dealer: &Address, r: &G1, commitment: &Checked) -> Result<(), DealFault> {
+        let context = proof_context(info, dealer, r, &self.commitment.hash());
         if rules::on(rules::Rule::ProofOfR) && !schnorr::verify(tags::DKG_PROOF_R, &context, r, &self.proof_r) {
             return Err(DealFault::ProofOfR);
         }
-        if info.trigger.kind == RoundKind::Reshare {
+        let constant = commitment.feldman().map(|commitment| commitment.constant());
+        let Some(constant) = constant.filter(|_| info.trigger.kind == RoundKind::Genesis) else {
             return if self.proof_constant.is_none() { Ok(()) } else { Err(DealFault::ProofOfConstant) };
-        }
+        };
         let proof = self.proof_constant.as_ref().ok_or(DealFault::ProofOfConstant)?;
-        let proven = schnorr::verify(tags::DKG_PROOF_A0, &context, commitment.constant(), proof);
+        let proven = schnorr::verify(tags::DKG_PROOF_A0, &context, constant, proof);
         if proven || !rules::on(rules::Rule::ProofOfA0) { Ok(()) } else { Err(DealFault::ProofOfConstant) }
     }
+}
+
+/// What a player gets from a dealer.
+pub struct Dealing {
+    /// `s_ij`.
+    pub share: SecretScalar,
+    /// `s'_ij`, in a Pedersen generation.
+    pub blinder: Option<SecretScalar>,
 }
 
 impl VerifiedDeal {
@@ -300,50 +352,87 @@ impl VerifiedDeal {
     ///
     /// # Errors
     /// [`Opening`]: the dealing is wrong; complain with it.
-    pub fn open(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Result<SecretScalar, Opening> {
+    pub fn open(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Result<Dealing, Opening> {
         let opening = self.r.mul_secret(receive);
         self.dealing(info, player, &opening).ok_or(Opening(opening.to_bytes()))
     }
 
     /// This player's dealing, decrypted and not compared with the commitment: for a sum that is compared as a whole.
     #[must_use]
-    pub fn decrypt(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Option<SecretScalar> {
+    pub fn decrypt(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Option<Dealing> {
         self.plaintext(info, player, &self.r.mul_secret(receive))
     }
 
-    fn plaintext(&self, info: &Info, player: &Address, opening: &G1) -> Option<SecretScalar> {
+    fn plaintext(&self, info: &Info, player: &Address, opening: &G1) -> Option<Dealing> {
         let (place, _) = info.player(player)?;
-        let plain = apply_pad(self.ciphertexts.get(place)?, opening, info, &self.dealer, player);
-        SecretScalar::from_be_bytes(&plain).ok()
+        let each = info.ciphertexts_each();
+        let mut pads = (0_u8..).zip(self.ciphertexts.chunks(each).nth(place)?);
+        let mut next = || {
+            let (pad, text) = pads.next()?;
+            let plain = apply_pad(text, opening, info, &self.dealer, player, pad);
+            // A plaintext that is not below r is an invalid dealing, never reduced.
+            Some(SecretScalar::from_be_bytes(&plain).ok())
+        };
+        let (share, blinder) = (next()??, next());
+        match blinder {
+            Some(None) => None,
+            blinder => Some(Dealing { share, blinder: blinder.flatten() }),
+        }
     }
 
     /// The dealing of `player` under the opening `S = e*R`, if it is a scalar that fits the commitment.
     #[must_use]
-    pub fn dealing(&self, info: &Info, player: &Address, opening: &G1) -> Option<SecretScalar> {
+    pub fn dealing(&self, info: &Info, player: &Address, opening: &G1) -> Option<Dealing> {
         let (_, role) = info.player(player)?;
         let dealing = self.plaintext(info, player, opening)?;
-        self.commitment.verify(role.index, &dealing).then_some(dealing)
+        self.fits(info, role.index, &dealing).then_some(dealing)
+    }
+
+    /// Is this the dealing that the commitments promise at `index`?
+    #[must_use]
+    pub fn fits(&self, info: &Info, index: Index, dealing: &Dealing) -> bool {
+        match (&self.commitment, &info.h, &dealing.blinder) {
+            (Checked::Feldman(commitment), ..) => commitment.verify(index, &dealing.share),
+            (Checked::Pedersen(commitment), Some(h), Some(blinder)) => {
+                commitment.verify(index, h, (&dealing.share, blinder))
+            }
+            _ => false,
+        }
     }
 }
 
 /// `S = e*R`, compressed: shows that a dealing is wrong, and reveals that dealing to everybody.
 pub struct Opening(pub [u8; 48]);
 
-/// XORs a dealing with `H(enc(tag, S, info_digest, dealer, player, 0))`. `S` is never used unhashed.
+/// XORs a dealing with `H(enc(tag, S, info_digest, dealer, player, pad))`: `pad` is 0 for `s`, 1 for `s'`. `S` is never
+/// used unhashed.
 #[must_use]
-pub fn apply_pad(text: &[u8; 32], shared: &G1, info: &Info, dealer: &Address, player: &Address) -> Zeroizing<[u8; 32]> {
+pub fn apply_pad(
+    text: &[u8; 32],
+    shared: &G1,
+    info: &Info,
+    dealer: &Address,
+    player: &Address,
+    pad: u8,
+) -> Zeroizing<[u8; 32]> {
     let writer = Writer::new(tags::DKG_PAD).point(shared).fixed(&info.digest().0);
-    let writer = writer.fixed(&dealer.0).fixed(&player.0).u8(0);
+    let writer = writer.fixed(&dealer.0).fixed(&player.0).u8(pad);
     let preimage = Zeroizing::new(writer.finish());
     let mut out = Zeroizing::new(keccak256(&preimage));
     out.iter_mut().zip(text).for_each(|(pad, byte)| *pad ^= byte);
     out
 }
 
-/// `(info_digest, dealer, R, all C_k)`.
+/// `(info_digest, dealer, R, H(C_0..C_{t-1}))`.
 #[must_use]
-pub fn proof_context(info: &Info, dealer: &Address, r: &G1, commitment: &Commitment) -> Vec<u8> {
-    let writer = Writer::raw().fixed(&info.digest().0).fixed(&dealer.0).point(r);
-    let writer = writer.list(commitment.points().len());
-    commitment.points().iter().fold(writer, |writer, point| writer.point(point)).finish()
+pub fn proof_context(info: &Info, dealer: &Address, r: &G1, commitment: &[u8; 32]) -> Vec<u8> {
+    Writer::raw().fixed(&info.digest().0).fixed(&dealer.0).point(r).fixed(commitment).finish()
+}
+
+/// One dealing per polynomial: `s`, and `s'` if commitments hide.
+pub(crate) const fn ciphertexts_each(protocol: Protocol) -> usize {
+    match protocol {
+        Protocol::Feldman => 1,
+        Protocol::Pedersen => 2,
+    }
 }

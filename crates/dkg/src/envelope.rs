@@ -31,6 +31,10 @@ pub enum Kind {
     Deal = 11,
     /// Phase 3: a dealing is wrong, with the opening that shows it.
     Complain = 12,
+    /// Phase 4 of a Pedersen generation: a dealer opens what it committed to, in G2.
+    Extract = 13,
+    /// Phase 4 of a Pedersen generation: a player publishes its dealing from a dealer that did not.
+    Reconstruct = 14,
     /// Phase 5: a player's share is durable.
     Confirm = 15,
     /// Peer to peer only: receipt of a deal.
@@ -50,10 +54,18 @@ impl Kind {
             10 => Self::Announce,
             11 => Self::Deal,
             12 => Self::Complain,
+            13 => Self::Extract,
+            14 => Self::Reconstruct,
             15 => Self::Confirm,
             40 => Self::Ack,
             _ => return Err(Decode::Value),
         })
+    }
+
+    /// Does a record of this kind belong to a round, after its Announce window?
+    #[must_use]
+    pub fn is_of_transcript(self) -> bool {
+        matches!(self, Self::Deal | Self::Complain | Self::Extract | Self::Reconstruct | Self::Confirm)
     }
 
     /// Is a record of this kind an act of the roster, not of one operator?

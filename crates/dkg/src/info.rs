@@ -10,6 +10,7 @@ use quorumkeep_sharing::{Index, Threshold};
 
 use crate::block::BlockRef;
 use crate::config::{Config, Protocol, Windows};
+use crate::deal::ciphertexts_each;
 use crate::ids::{Address, Digest, KeyId, NetworkId};
 use crate::output::Output;
 
@@ -30,8 +31,12 @@ pub struct Deadlines {
     pub announce: u64,
     /// Phase 2.
     pub deal: u64,
-    /// Phase 3, the last of the transcript.
+    /// Phase 3.
     pub complain: u64,
+    /// Phase 4 of a Pedersen generation, its first part; else the same as `complain`.
+    pub extract: u64,
+    /// Phase 4 of a Pedersen generation, its second part; else the same as `complain`. The last of the transcript.
+    pub reconstruct: u64,
     /// Phase 5.
     pub confirm: u64,
 }
@@ -39,11 +44,18 @@ pub struct Deadlines {
 impl Deadlines {
     /// The deadlines of a round that was triggered at `height`.
     #[must_use]
-    pub fn after(height: u64, windows: &Windows) -> Self {
+    pub fn after(height: u64, windows: &Windows, protocol: Protocol) -> Self {
         let announce = height + u64::from(windows.announce);
         let deal = announce + u64::from(windows.deal);
         let complain = deal + u64::from(windows.complain);
-        Self { announce, deal, complain, confirm: complain + u64::from(windows.confirm) }
+        let (extract, reconstruct) = match protocol {
+            Protocol::Feldman => (complain, complain),
+            Protocol::Pedersen => {
+                let extract = complain + u64::from(windows.deal);
+                (extract, extract + u64::from(windows.complain))
+            }
+        };
+        Self { announce, deal, complain, extract, reconstruct, confirm: reconstruct + u64::from(windows.confirm) }
     }
 }
 
@@ -79,10 +91,19 @@ impl Trigger {
         Digest(writer.u64(self.block.height).fixed(&self.block.hash.0).hash())
     }
 
+    /// How the round shares: a reshare is always Feldman.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self.kind {
+            RoundKind::Genesis => self.config.protocol,
+            RoundKind::Reshare => Protocol::Feldman,
+        }
+    }
+
     /// The last heights of the phases.
     #[must_use]
     pub fn deadlines(&self) -> Deadlines {
-        Deadlines::after(self.block.height, &self.config.windows)
+        Deadlines::after(self.block.height, &self.config.windows, self.protocol())
     }
 }
 
@@ -129,6 +150,8 @@ pub struct Info {
     pub source: Option<Arc<Output>>,
     /// The hash of the Announces that count.
     pub announces: Digest,
+    /// The second generator of a Pedersen generation, whose logarithm nobody knows.
+    pub h: Option<G1>,
     digest: Digest,
 }
 
@@ -141,14 +164,11 @@ impl Info {
         players: Vec<Player>,
         dealers: Vec<Dealer>,
         source: Option<Arc<Output>>,
-        announces: Digest,
+        (announces, nonces): (Digest, &[[u8; 32]]),
     ) -> Self {
-        let protocol = match trigger.kind {
-            RoundKind::Genesis => trigger.config.protocol,
-            RoundKind::Reshare => Protocol::Feldman,
-        };
-        let digest = Digest::ZERO;
-        let mut info = Self { trigger, protocol, threshold, players, dealers, source, announces, digest };
+        let (protocol, digest) = (trigger.protocol(), Digest::ZERO);
+        let h = (protocol == Protocol::Pedersen).then(|| hiding_base(&trigger, nonces));
+        let mut info = Self { trigger, protocol, threshold, players, dealers, source, announces, h, digest };
         info.digest = info.compute_digest();
         info
     }
@@ -167,7 +187,8 @@ impl Info {
         writer = writer.u64(trigger.round()).u8(trigger.kind as u8).u8(self.protocol as u8).u16(config.suite);
         writer = writer.fixed(&trigger.config_digest.0).u64(trigger.block.height).fixed(&trigger.block.hash.0);
         let deadlines = trigger.deadlines();
-        for height in [deadlines.announce, deadlines.deal, deadlines.complain, deadlines.confirm] {
+        let phases = [deadlines.announce, deadlines.deal, deadlines.complain, deadlines.extract];
+        for height in phases.into_iter().chain([deadlines.reconstruct, deadlines.confirm]) {
             writer = writer.u64(height);
         }
         writer = writer.list(config.n()).u16(self.threshold.get()).list(self.players.len());
@@ -176,11 +197,18 @@ impl Info {
             writer = writer.fixed(&player.e1.to_bytes()).fixed(&player.e2.to_bytes());
         }
         let source = self.source.as_ref().map_or([0; 32], |source| source.id().0);
-        writer = writer.fixed(&source).bytes(&[]).list(self.dealers.len());
+        let h = self.h.map(|h| h.to_bytes().to_vec()).unwrap_or_default();
+        writer = writer.fixed(&source).bytes(&h).list(self.dealers.len());
         for dealer in &self.dealers {
             writer = writer.u16(dealer.index.get()).fixed(&dealer.address.0);
         }
         Digest(writer.fixed(&self.announces.0).hash())
+    }
+
+    /// How many ciphertexts of 32 bytes each player gets from each dealer.
+    #[must_use]
+    pub fn ciphertexts_each(&self) -> usize {
+        ciphertexts_each(self.protocol)
     }
 
     /// The player with this address, and his place.
@@ -201,4 +229,12 @@ impl Info {
         let threshold = self.source.as_ref().map_or(self.threshold, |source| source.threshold());
         usize::from(threshold.get())
     }
+}
+
+/// `h = hash_to_curve(tag, network, key, round, ordered nonces)`: the coin flip of all players. Grinding it is useless,
+/// because no choice of inputs gives a point of known logarithm.
+fn hiding_base(trigger: &Trigger, nonces: &[[u8; 32]]) -> G1 {
+    let writer = Writer::raw().fixed(&trigger.network.0).fixed(&trigger.key.0).u64(trigger.round()).list(nonces.len());
+    let message = nonces.iter().fold(writer, |writer, nonce| writer.fixed(nonce)).finish();
+    G1::hash_to_curve(tags::DKG_HIDING_BASE.as_bytes(), &message)
 }

@@ -354,7 +354,7 @@ impl Ledger {
                     events.push(Event::Announced(*key, number));
                 }
                 h if h == deadlines.deal => events.push(Event::Dealt(*key, number)),
-                h if h == deadlines.complain => {
+                h if h == deadlines.reconstruct => {
                     state.close_transcript(head, memory, events);
                     events.push(Event::Result(*key, number));
                 }

@@ -10,6 +10,7 @@
 //! | 1 | `Announce` | [`announce`] |
 //! | 2 | `Deal` | [`deal`] |
 //! | 3 | `Complain` | [`complain`] |
+//! | 4 | `Extract`, `Reconstruct` (Pedersen generation) | [`extract`], [`reconstruct`] |
 //! | 5 | `Confirm` | [`confirm`] |
 //!
 //! [`ledger`] folds blocks ([`block`]) into configurations, keys, applications and rounds ([`round`], [`transcript`]);
@@ -38,17 +39,21 @@
 pub mod announce;
 pub mod app;
 pub mod block;
+pub mod committed;
 pub mod complain;
 pub mod config;
 pub mod confirm;
 pub mod deal;
 pub mod envelope;
+pub mod extract;
+pub mod extraction;
 pub mod ids;
 pub mod info;
 pub mod ledger;
 pub mod limits;
 pub mod memory;
 pub mod output;
+pub mod reconstruct;
 pub mod records;
 pub mod round;
 pub mod secret;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::deal::{DealFault, VerifiedDeal};
 use crate::ids::{Digest, VersionId};
 use crate::output::Output;
+use quorumkeep_sharing::Commitment;
 
 /// After so many facts all are forgotten: the memory saves work and never decides anything.
 const FACTS_MAX: usize = 100_000;
@@ -29,6 +30,7 @@ enum Fact {
     Output(Arc<Output>),
     Announce(Option<Arc<Announce>>),
     Vote(Option<(VersionId, bool)>),
+    Extract(Option<Arc<Commitment>>),
 }
 
 /// Shared memory of verified records.
@@ -47,7 +49,8 @@ impl Fact {
     /// About how much memory it takes; a point of G2 takes 288 bytes.
     fn bytes(&self) -> usize {
         match self {
-            Self::Deal(Ok(deal)) => 288 * deal.commitment.points().len() + 32 * deal.ciphertexts.len(),
+            Self::Deal(Ok(deal)) => 288 * deal.commitment.threshold() + 32 * deal.ciphertexts.len(),
+            Self::Extract(Some(commitment)) => 288 * commitment.threshold(),
             Self::Output(output) => 288 * (output.commitment().points().len() + output.shares().len()),
             Self::Config(config) => 16 * 1024 * config.n(),
             _ => 1024,
@@ -151,6 +154,21 @@ impl Memory {
         let announce = check().map(Arc::new);
         self.keep((id, trigger_digest), Fact::Announce(announce.clone()));
         announce
+    }
+
+    /// The commitments that this record opens under the deal `core`, if it does. Verified once.
+    pub fn extract(
+        &self,
+        id: Digest,
+        core: Digest,
+        check: impl FnOnce() -> Option<Commitment>,
+    ) -> Option<Arc<Commitment>> {
+        if let Some(Fact::Extract(known)) = self.recall((id, core)) {
+            return known;
+        }
+        let opened = check().map(Arc::new);
+        self.keep((id, core), Fact::Extract(opened.clone()));
+        opened
     }
 
     /// The version that this record confirms, and whether it does so validly. None if it cannot be read.

@@ -30,6 +30,7 @@ pub struct Output {
     info_digest: Digest,
     settle_margin: u16,
     cores: Vec<(Index, Digest)>,
+    reconstructed: Vec<Index>,
     threshold: Threshold,
     commitment: Commitment,
     shares: Vec<PublicShare>,
@@ -44,6 +45,7 @@ pub(crate) struct Parts {
     pub info_digest: Digest,
     pub settle_margin: u16,
     pub cores: Vec<(Index, Digest)>,
+    pub reconstructed: Vec<Index>,
     pub threshold: Threshold,
     pub commitment: Commitment,
     pub shares: Vec<PublicShare>,
@@ -51,10 +53,22 @@ pub(crate) struct Parts {
 
 impl Output {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { network, key, round, info_digest, settle_margin, cores, threshold, commitment, shares } = parts;
+        let Parts { network, key, round, info_digest, settle_margin, cores, reconstructed, .. } = parts;
+        let Parts { threshold, commitment, shares, .. } = parts;
         let id = VersionId::default();
-        let mut output =
-            Self { network, key, round, info_digest, settle_margin, cores, threshold, commitment, shares, id };
+        let mut output = Self {
+            network,
+            key,
+            round,
+            info_digest,
+            settle_margin,
+            cores,
+            reconstructed,
+            threshold,
+            commitment,
+            shares,
+            id,
+        };
         output.id = output.compute_id();
         output
     }
@@ -71,8 +85,13 @@ impl Output {
         for share in &self.shares {
             shares = shares.u16(share.index.get()).fixed(&share.address.0).fixed(&share.point.to_bytes());
         }
-        // No dealer is reconstructed by the Feldman protocol.
-        VersionId(writer.list(0).fixed(&hash_points(self.commitment.points()).0).fixed(&shares.hash()).hash())
+        let writer = self.write_reconstructed(writer);
+        VersionId(writer.fixed(&hash_points(self.commitment.points()).0).fixed(&shares.hash()).hash())
+    }
+
+    fn write_reconstructed(&self, writer: Writer) -> Writer {
+        let writer = writer.list(self.reconstructed.len());
+        self.reconstructed.iter().fold(writer, |writer, index| writer.u16(index.get()))
     }
 
     /// The version id.
@@ -141,6 +160,12 @@ impl Output {
         &self.cores
     }
 
+    /// The dealers that opened nothing, so that their polynomials are public; ascending.
+    #[must_use]
+    pub fn reconstructed(&self) -> &[Index] {
+        &self.reconstructed
+    }
+
     /// One byte string per value.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -149,7 +174,7 @@ impl Output {
         for (dealer, core) in &self.cores {
             writer = writer.u16(dealer.get()).fixed(&core.0);
         }
-        writer = writer.list(self.commitment.points().len());
+        writer = self.write_reconstructed(writer).list(self.commitment.points().len());
         for point in self.commitment.points() {
             writer = writer.fixed(&point.to_bytes());
         }
@@ -173,6 +198,8 @@ impl Output {
         let core = |reader: &mut Reader<'_>| Ok::<_, Decode>((read_index(reader)?, Digest(reader.fixed()?)));
         let cores = (0..count).map(|_| core(&mut reader)).collect::<Result<Vec<_>, _>>()?;
         let count = reader.list(limits::ROSTER_MAX)?;
+        let reconstructed = (0..count).map(|_| read_index(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+        let count = reader.list(limits::ROSTER_MAX)?;
         let points = (0..count).map(|_| read_sum(&mut reader)).collect::<Result<Vec<_>, _>>()?;
         if points.first().is_none_or(G2::is_identity) {
             return Err(Decode::Identity);
@@ -187,7 +214,19 @@ impl Output {
         if !shares.is_sorted_by(|a, b| a.index < b.index) {
             return Err(Decode::Value);
         }
-        Ok(Self::new(Parts { network, key, round, info_digest, settle_margin, cores, threshold, commitment, shares }))
+        let parts = Parts {
+            network,
+            key,
+            round,
+            info_digest,
+            settle_margin,
+            cores,
+            reconstructed,
+            threshold,
+            commitment,
+            shares,
+        };
+        Ok(Self::new(parts))
     }
 }
 

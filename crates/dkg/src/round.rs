@@ -62,6 +62,10 @@ pub enum Phase {
     Deal,
     /// Records of phase 3 count.
     Complain,
+    /// Records of phase 4 count: what dealers committed to, opened.
+    Extract,
+    /// Records of phase 4 count: dealings of those that opened nothing.
+    Reconstruct,
     /// Records of phase 5 count.
     Confirm,
 }
@@ -128,6 +132,8 @@ impl Round {
             h if h <= deadlines.announce => Some(Phase::Announce),
             h if h <= deadlines.deal => Some(Phase::Deal),
             h if h <= deadlines.complain => Some(Phase::Complain),
+            h if h <= deadlines.extract => Some(Phase::Extract),
+            h if h <= deadlines.reconstruct => Some(Phase::Reconstruct),
             _ => Some(Phase::Confirm),
         }
     }
@@ -150,7 +156,7 @@ impl Round {
         }
         match (phase, kind) {
             (Some(Phase::Announce), Kind::Announce) => self.record_announce(record, versions, memory),
-            (Some(_), Kind::Deal | Kind::Complain | Kind::Confirm) => match &mut self.transcript {
+            (Some(_), kind) if kind.is_of_transcript() => match &mut self.transcript {
                 Some(transcript) => transcript.record(height, record, memory),
                 None => Verdict::Skip("the round has no players"),
             },
@@ -302,7 +308,8 @@ impl Round {
             }
         };
         let ids = counting.iter().fold(Writer::raw().list(counting.len()), |w, (_, a)| w.fixed(&a.id.0));
-        Ok(Info::new(self.trigger.clone(), threshold, players, dealers, source, Digest(ids.hash())))
+        let nonces = nonces(&players, counting);
+        Ok(Info::new(self.trigger.clone(), threshold, players, dealers, source, (Digest(ids.hash()), &nonces)))
     }
 
     /// Members of the roster whose counting Announce has a receive key, ascending by index.
@@ -358,6 +365,12 @@ impl Dealer {
     fn of_player(player: &Player) -> Self {
         Self { index: player.index, address: player.address, constant: None }
     }
+}
+
+/// The players' parts of the coin flip, in their order.
+fn nonces(players: &[Player], counting: &[(Address, Announced)]) -> Vec<[u8; 32]> {
+    let announced = |player: &Player| counting.iter().find(|(sender, _)| *sender == player.address);
+    players.iter().filter_map(|player| Some(announced(player)?.1.announce.nonce)).collect()
 }
 
 /// What the threshold would be if it came from who showed up: the defence `FixedThreshold` is against this.

@@ -3,8 +3,11 @@
 //! ```text
 //! (h_announce, h_deal]      first Deal of each dealer counts, even if its content is invalid
 //! (h_deal, h_complain]      first Complain of each player per (dealer, core) counts
-//! h_complain                outcome: D, the public polynomial, all public shares, the version id; or Failed
-//! (h_complain, h_confirm]   first Confirm of each player counts
+//!   Pedersen generation only:
+//! (h_complain, h_extract]   first Extract of each qualified dealer counts, even if it is invalid
+//! (h_extract, h_reconstruct] first Reconstruct of each player per dealer without a valid Extract counts
+//! h_cut                     outcome: D, the public polynomial, all public shares, the version id; or Failed
+//! (h_cut, h_confirm]        first Confirm of each player counts
 //! h_confirm                 active with t valid Confirms (a generation: t + b); or Failed
 //! ```
 
@@ -17,9 +20,11 @@ use quorumkeep_sharing::{Commitment, Index, lagrange};
 
 use crate::block::BlockRef;
 use crate::complain::Complain;
+use crate::config::Protocol;
 use crate::confirm::Confirm;
 use crate::deal::{DealFault, RawDeal, VerifiedDeal};
 use crate::envelope::Kind;
+use crate::extraction::Extraction;
 use crate::ids::{Address, Digest};
 use crate::info::{Info, RoundKind};
 use crate::memory::Memory;
@@ -53,6 +58,12 @@ pub enum FaultKind {
     /// A complaint about a dealing that is right.
     #[error("a false complaint")]
     FalseComplaint,
+    /// An Extract that is not what its dealer committed to.
+    #[error("an invalid extraction")]
+    Extract,
+    /// A published dealing that does not fit the commitments.
+    #[error("a wrong dealing was published")]
+    Reconstruct,
     /// A Confirm without the share, of another version or of another board.
     #[error("an invalid confirmation")]
     Confirm,
@@ -79,6 +90,24 @@ pub enum Failure {
     #[error("only {found} dealers are left, {needed} are needed")]
     TooFewDealers {
         /// How many are left.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// Too few dealers opened their commitments: nothing is reconstructed.
+    #[error("only {found} dealers opened their commitments, {needed} are needed")]
+    TooFewExtracts {
+        /// How many did.
+        found: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// Too few published what they got from a dealer that opened nothing.
+    #[error("only {found} dealings of dealer {dealer} were published, {needed} are needed")]
+    Reconstruct {
+        /// The dealer's index.
+        dealer: Index,
+        /// How many were published and fit.
         found: usize,
         /// How many are needed.
         needed: usize,
@@ -114,6 +143,7 @@ pub struct Transcript {
     deals: BTreeMap<Address, CountedDeal>,
     complaints: BTreeMap<(Address, Digest), bool>,
     accused: BTreeMap<Address, Digest>,
+    extraction: Extraction,
     confirms: BTreeMap<Address, bool>,
     cut: BlockRef,
     outcome: Option<Result<Arc<Output>, Failure>>,
@@ -128,6 +158,7 @@ impl Transcript {
             deals: BTreeMap::new(),
             complaints: BTreeMap::new(),
             accused: BTreeMap::new(),
+            extraction: Extraction::default(),
             confirms: BTreeMap::new(),
             cut: BlockRef::default(),
             outcome: None,
@@ -158,6 +189,18 @@ impl Transcript {
         self.cut
     }
 
+    /// Phase 4 of a Pedersen generation.
+    #[must_use]
+    pub fn extraction(&self) -> &Extraction {
+        &self.extraction
+    }
+
+    /// The dealers whose dealings are to be published.
+    #[must_use]
+    pub fn to_reconstruct(&self) -> Vec<&Arc<VerifiedDeal>> {
+        self.extraction.to_reconstruct(&self.info, &self.qualified())
+    }
+
     /// Has this operator's Confirm counted?
     #[must_use]
     pub fn has_confirm(&self, sender: &Address) -> bool {
@@ -181,7 +224,11 @@ impl Transcript {
         match header.kind {
             Kind::Deal if within(deadlines.announce, deadlines.deal) => self.record_deal(record, memory),
             Kind::Complain if within(deadlines.deal, deadlines.complain) => self.record_complaint(record, memory),
-            Kind::Confirm if within(deadlines.complain, deadlines.confirm) => self.record_confirm(record, memory),
+            Kind::Extract if within(deadlines.complain, deadlines.extract) => self.record_extract(record, memory),
+            Kind::Reconstruct if within(deadlines.extract, deadlines.reconstruct) => {
+                self.record_reconstruct(record, memory)
+            }
+            Kind::Confirm if within(deadlines.reconstruct, deadlines.confirm) => self.record_confirm(record, memory),
             _ => Verdict::Skip("not the phase for it"),
         }
     }
@@ -245,6 +292,18 @@ impl Transcript {
         Verdict::Valid
     }
 
+    fn record_extract(&mut self, record: &SignedRecord, memory: &Memory) -> Verdict {
+        let sender = record.envelope().header.sender;
+        let deal = self.qualified().into_iter().find(|deal| deal.dealer == sender).cloned();
+        self.extraction.record_extract(&self.info, record, deal.as_ref(), memory)
+    }
+
+    fn record_reconstruct(&mut self, record: &SignedRecord, memory: &Memory) -> Verdict {
+        let qualified: Vec<Arc<VerifiedDeal>> = self.qualified().into_iter().cloned().collect();
+        let qualified: Vec<&Arc<VerifiedDeal>> = qualified.iter().collect();
+        self.extraction.record_reconstruct(&self.info, record, &qualified, memory)
+    }
+
     fn record_confirm(&mut self, record: &SignedRecord, memory: &Memory) -> Verdict {
         let sender = record.envelope().header.sender;
         let Some(Ok(output)) = &self.outcome else { return Verdict::Skip("there is nothing to confirm") };
@@ -298,7 +357,12 @@ impl Transcript {
             return Err(Failure::TooFewDealers { found, needed });
         }
         let cores = deals.iter().fold(Writer::raw().list(found), |writer, deal| writer.fixed(&deal.core.0));
-        let compute = || Some(output(info, &deals, combine(info, &deals)?));
+        let (opened, reconstructed) = match info.protocol {
+            Protocol::Feldman => (Vec::new(), Vec::new()),
+            Protocol::Pedersen => self.extraction.commitments(info, &deals)?,
+        };
+        let cores = reconstructed.iter().fold(cores.list(reconstructed.len()), |writer, index| writer.u16(index.get()));
+        let compute = || Some(output(info, &deals, combine(info, &deals, &opened)?, reconstructed));
         let output = memory.output(Digest(cores.hash()), info.digest(), compute).ok_or(Failure::WrongGroupKey)?;
         let pinned = info.source.as_ref().map(|source| *source.group_key());
         if pinned.is_some_and(|pinned| pinned != *output.group_key()) || output.group_key().is_identity() {
@@ -337,21 +401,23 @@ impl Transcript {
     }
 }
 
-/// DKG: `A = sum C_i` over QUAL. Reshare: `A = sum lambda_i C_i`, Lagrange at 0 over `D`.
-fn combine(info: &Info, deals: &[&Arc<VerifiedDeal>]) -> Option<Commitment> {
-    match info.trigger.kind {
-        RoundKind::Genesis => {
-            let all: Vec<&Commitment> = deals.iter().map(|deal| &deal.commitment).collect();
-            Commitment::sum(&all).ok()
+/// DKG: `A = sum C_i` over QUAL, or `sum A_i` where commitments hide. Reshare: `A = sum lambda_i C_i`, Lagrange at 0 over
+/// `D`.
+fn combine(info: &Info, deals: &[&Arc<VerifiedDeal>], opened: &[Arc<Commitment>]) -> Option<Commitment> {
+    let feldman = deals.iter().filter_map(|deal| Some((deal.index, deal.commitment.feldman()?)));
+    match (info.trigger.kind, info.protocol) {
+        (RoundKind::Genesis, Protocol::Pedersen) => {
+            Commitment::sum(&opened.iter().map(Arc::as_ref).collect::<Vec<_>>())
         }
-        RoundKind::Reshare => {
-            let all: Vec<(Index, &Commitment)> = deals.iter().map(|deal| (deal.index, &deal.commitment)).collect();
-            lagrange::interpolate_commitments(&all).ok()
+        (RoundKind::Genesis, Protocol::Feldman) => {
+            Commitment::sum(&feldman.map(|(_, points)| points).collect::<Vec<_>>())
         }
+        (RoundKind::Reshare, _) => lagrange::interpolate_commitments(&feldman.collect::<Vec<_>>()),
     }
+    .ok()
 }
 
-fn output(info: &Info, deals: &[&Arc<VerifiedDeal>], commitment: Commitment) -> Output {
+fn output(info: &Info, deals: &[&Arc<VerifiedDeal>], commitment: Commitment, reconstructed: Vec<Index>) -> Output {
     let indices: Vec<Index> = info.players.iter().map(|player| player.index).collect();
     let points = commitment.evaluate_all(&indices);
     let shares = info.players.iter().zip(points);
@@ -364,6 +430,7 @@ fn output(info: &Info, deals: &[&Arc<VerifiedDeal>], commitment: Commitment) -> 
         settle_margin: info.trigger.config.settle_margin,
         threshold: info.threshold,
         cores: deals.iter().map(|deal| (deal.index, deal.core)).collect(),
+        reconstructed,
         commitment,
         shares: shares.collect(),
     })

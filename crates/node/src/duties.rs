@@ -10,13 +10,15 @@ use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::rules;
 use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::complain::Complain;
-use quorumkeep_dkg::deal::{self, VerifiedDeal};
+use quorumkeep_dkg::deal::{self, Dealing, VerifiedDeal};
 use quorumkeep_dkg::envelope::{Envelope, Header, Kind, record_id};
+use quorumkeep_dkg::extract::PlainExtract;
 use quorumkeep_dkg::ids::{Address, Digest, KeyId};
 use quorumkeep_dkg::info::{Info, RoundKind};
+use quorumkeep_dkg::reconstruct::Reconstruct;
 use quorumkeep_dkg::round::{Phase, Round};
 use quorumkeep_dkg::secret::RoundSecrets;
-use quorumkeep_sharing::verify_dealings;
+use quorumkeep_sharing::{hiding_dealings_hold, verify_dealings};
 use rand_core::CryptoRngCore;
 
 use crate::effects::{Effects, Level};
@@ -37,6 +39,8 @@ impl Node {
                 Phase::Announce => self.announce(&key, rng, fx),
                 Phase::Deal => self.deal(&key, rng, fx),
                 Phase::Complain => self.complain(&key, fx),
+                Phase::Extract => self.extract(&key, rng, fx),
+                Phase::Reconstruct => self.reconstruct(&key, fx),
                 Phase::Confirm => self.confirm(&key, fx),
             }
         }
@@ -193,10 +197,74 @@ impl Node {
     fn all_fit(&self, info: &Info, deals: &[&Arc<VerifiedDeal>], receive: &SecretScalar) -> bool {
         let me = self.operator.address();
         let Some((_, player)) = info.player(me) else { return false };
-        let dealings: Option<Vec<SecretScalar>> = deals.iter().map(|deal| deal.decrypt(info, me, receive)).collect();
+        let dealings: Option<Vec<Dealing>> = deals.iter().map(|deal| deal.decrypt(info, me, receive)).collect();
         let Some(dealings) = dealings else { return false };
-        let pairs: Vec<_> = deals.iter().map(|deal| &deal.commitment).zip(&dealings).collect();
-        verify_dealings(player.index, &pairs).is_ok()
+        let pairs = deals.iter().zip(&dealings);
+        match info.h {
+            None => {
+                let pairs = pairs.filter_map(|(deal, dealing)| Some((deal.commitment.feldman()?, &dealing.share)));
+                verify_dealings(player.index, &pairs.collect::<Vec<_>>()).is_ok()
+            }
+            Some(h) => {
+                let hidden = pairs.filter_map(|(deal, dealing)| {
+                    Some((deal.commitment.pedersen()?, (&dealing.share, dealing.blinder.as_ref()?)))
+                });
+                let hidden: Vec<_> = hidden.collect();
+                hidden.len() == deals.len() && hiding_dealings_hold(player.index, &h, &hidden)
+            }
+        }
+    }
+
+    /// A dealer of QUAL opens its commitments, byte for byte the same each time.
+    fn extract(&mut self, key: &KeyId, rng: &mut dyn CryptoRngCore, fx: &mut Effects) {
+        let Some(transcript) = self.transcript(key) else { return };
+        let (info, me) = (transcript.info().clone(), *self.operator.address());
+        let number = info.trigger.round();
+        let on_board = transcript.extraction().has_extract(&me);
+        if let Some(own) = self.journal.get(&(*key, number, Kind::Extract, Digest::ZERO)) {
+            let bytes = own.bytes.clone();
+            return self.post_unless(on_board, bytes, fx);
+        }
+        let Some(deal) = transcript.qualified().into_iter().find(|deal| deal.dealer == me) else { return };
+        let Some(secrets) = self.secrets.get(&(*key, number)) else { return };
+        let Some(extract) = PlainExtract::build(&info, &me, deal, secrets, rng) else { return };
+        let bytes = self.envelope(*key, number, info.digest(), Kind::Extract, extract.encode()).encode();
+        self.keep_record(*key, number, Kind::Extract, Digest::ZERO, bytes.clone(), fx);
+        self.post_unless(on_board, bytes, fx);
+    }
+
+    /// What this node got from dealers that opened nothing becomes public, if the board shows that it may.
+    fn reconstruct(&mut self, key: &KeyId, fx: &mut Effects) {
+        let Some(transcript) = self.transcript(key) else { return };
+        let (info, me) = (transcript.info().clone(), *self.operator.address());
+        let number = info.trigger.round();
+        for (dealer, bytes) in self.published(key) {
+            let Some(transcript) = self.transcript(key) else { return };
+            let on_board = transcript.extraction().has_published(&me, &dealer);
+            let subject = Reconstruct::subject(&dealer);
+            if !self.journal.contains_key(&(*key, number, Kind::Reconstruct, subject)) {
+                self.keep_record(*key, number, Kind::Reconstruct, subject, bytes.clone(), fx);
+            }
+            self.post_unless(on_board, bytes, fx);
+        }
+    }
+
+    /// The Reconstruct that this node owes for each dealer: as it was made before, or made now.
+    fn published(&self, key: &KeyId) -> Vec<(Address, Vec<u8>)> {
+        let Some(transcript) = self.transcript(key) else { return Vec::new() };
+        let (info, me) = (transcript.info(), self.operator.address());
+        let number = info.trigger.round();
+        let Some(secrets) = self.secrets.get(&(*key, number)) else { return Vec::new() };
+        let publish = |deal: &Arc<VerifiedDeal>| {
+            let subject = Reconstruct::subject(&deal.dealer);
+            if let Some(own) = self.journal.get(&(*key, number, Kind::Reconstruct, subject)) {
+                return Some((deal.dealer, own.bytes.clone()));
+            }
+            let dealing = deal.open(info, me, secrets.receive()).ok()?;
+            let body = Reconstruct::publish(deal.dealer, dealing)?.encode();
+            Some((deal.dealer, self.envelope(*key, number, info.digest(), Kind::Reconstruct, body).encode()))
+        };
+        transcript.to_reconstruct().into_iter().filter_map(publish).collect()
     }
 
     fn confirm(&mut self, key: &KeyId, fx: &mut Effects) {

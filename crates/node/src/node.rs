@@ -374,7 +374,7 @@ impl Node {
 }
 
 fn is_of_round(kind: Kind) -> bool {
-    matches!(kind, Kind::Announce | Kind::Deal | Kind::Complain | Kind::Confirm)
+    kind == Kind::Announce || kind.is_of_transcript()
 }
 
 fn restore_ledger(membership: Membership, loaded: &Loaded, memory: &Memory) -> Result<Ledger, StartError> {

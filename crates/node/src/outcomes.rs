@@ -116,7 +116,7 @@ impl Node {
     fn open_all(&self, transcript: &Transcript, receive: &SecretScalar) -> Option<Vec<(Index, SecretScalar)>> {
         let (info, address) = (transcript.info(), self.operator.address());
         let open = |deal: &&Arc<quorumkeep_dkg::deal::VerifiedDeal>| {
-            deal.decrypt(info, address, receive).map(|dealing| (deal.index, dealing))
+            deal.decrypt(info, address, receive).map(|dealing| (deal.index, dealing.share))
         };
         transcript.qualified().iter().map(open).collect()
     }

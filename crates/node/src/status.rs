@@ -42,7 +42,7 @@ pub struct VersionStatus {
 pub struct RoundStatus {
     /// The boundary height.
     pub round: u64,
-    /// `announce`, `deal`, `complain` or `confirm`.
+    /// `announce`, `deal`, `complain`, `extract`, `reconstruct` or `confirm`.
     pub phase: String,
     /// Operators that announced.
     pub announced: usize,
@@ -195,6 +195,8 @@ impl Node {
             Phase::Announce => "announce",
             Phase::Deal => "deal",
             Phase::Complain => "complain",
+            Phase::Extract => "extract",
+            Phase::Reconstruct => "reconstruct",
             Phase::Confirm => "confirm",
         };
         Some(RoundStatus {

@@ -99,3 +99,53 @@ pub fn interpolate_secret(shares: &[(Index, &SecretScalar)]) -> Result<SecretSca
     let terms = shares.iter().zip(&lambdas);
     Ok(terms.fold(SecretScalar::zero(), |sum, ((_, share), lambda)| sum.add(&share.mul_public(lambda))))
 }
+
+/// The coefficients `a_0 .. a_{t-1}` of the polynomial through `t` public points.
+///
+/// `f = sum_i y_i prod_{j != i} (x - x_j) / (x_i - x_j)`, every product divided out of `prod_j (x - x_j)`: `O(t^2)`.
+///
+/// # Errors
+///
+/// [`Error::Duplicate`], [`Error::Empty`].
+pub fn coefficients(points: &[(Index, Scalar)]) -> Result<Vec<Scalar>, Error> {
+    if points.is_empty() {
+        return Err(Error::Empty);
+    }
+    let xs: Vec<Scalar> = points.iter().map(|(index, _)| index.to_scalar()).collect();
+    let vanishing = vanishing(&xs);
+    let mut sum = vec![Scalar::zero(); points.len()];
+    for (x, (_, y)) in xs.iter().zip(points) {
+        let quotient = divide(&vanishing, x);
+        let at_x = quotient.iter().rev().fold(Scalar::zero(), |value, coefficient| value * *x + *coefficient);
+        let factor = *y * at_x.invert().ok_or(Error::Duplicate)?;
+        sum.iter_mut().zip(&quotient).for_each(|(total, coefficient)| *total += factor * *coefficient);
+    }
+    Ok(sum)
+}
+
+/// `prod_j (x - x_j)`, constant first.
+fn vanishing(xs: &[Scalar]) -> Vec<Scalar> {
+    let mut product = vec![Scalar::one()];
+    for x in xs {
+        let shifted = core::iter::once(Scalar::zero()).chain(product.iter().copied());
+        let scaled = product.iter().map(|coefficient| *coefficient * *x).chain(core::iter::once(Scalar::zero()));
+        product = shifted.zip(scaled).map(|(up, down)| up - down).collect();
+    }
+    product
+}
+
+/// `polynomial / (x - root)`, which leaves no remainder: synthetic division from the top.
+fn divide(polynomial: &[Scalar], root: &Scalar) -> Vec<Scalar> {
+    let mut carry = Scalar::zero();
+    let mut quotient: Vec<Scalar> = polynomial
+        .iter()
+        .skip(1)
+        .rev()
+        .map(|coefficient| {
+            carry = carry * *root + *coefficient;
+            carry
+        })
+        .collect();
+    quotient.reverse();
+    quotient
+}

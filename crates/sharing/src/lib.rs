@@ -10,6 +10,7 @@
 //! | [`Threshold`] | how many shares recover; the degree is not public |
 //! | [`Polynomial`] | secret coefficients |
 //! | [`Commitment`] | their public image |
+//! | [`HidingCommitment`] | a commitment that says nothing about them |
 //! | [`lagrange`] | coefficients at 0, and interpolation of points, commitments and secrets |
 //!
 //! # Security
@@ -19,11 +20,12 @@
 //!
 //! # Source
 //!
-//! Shamir 1979; Feldman 1987.
+//! Shamir 1979; Feldman 1987; Pedersen 1991.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
 
 mod commitment;
 mod dealings;
+mod hiding;
 mod index;
 pub mod lagrange;
 mod polynomial;
@@ -33,6 +35,7 @@ mod weights;
 
 pub use commitment::{Commitment, hash_points};
 pub use dealings::verify_dealings;
+pub use hiding::{HidingCommitment, HidingDealing, hiding_dealings_hold};
 pub use index::{Index, Threshold};
 pub use polynomial::Polynomial;
 pub use quorumkeep_curves::bls::SecretScalar;

@@ -71,6 +71,11 @@ impl Polynomial {
         Commitment::from_parts(self.constant.mul_g2(), rest)
     }
 
+    /// `a_0 .. a_{t-1}`.
+    pub fn coefficients(&self) -> impl Iterator<Item = &SecretScalar> {
+        core::iter::once(&self.constant).chain(&self.higher)
+    }
+
     /// `a_0`.
     #[must_use]
     pub const fn constant(&self) -> &SecretScalar {

@@ -6,7 +6,7 @@ use clap::Args;
 use quorumkeep_dkg::config::{Config, Member};
 use quorumkeep_dkg::ids::Address;
 
-use super::network::{WindowsArg, index_of, threshold};
+use super::network::{ProtocolArg, WindowsArg, index_of, threshold};
 use crate::draft::Draft;
 use crate::failure::{Code, Failure, Result};
 use crate::net::{Net, block_on};
@@ -41,6 +41,9 @@ pub struct Change {
     /// A round starts every so many blocks [default: as before].
     #[arg(long, value_name = "BLOCKS")]
     interval: Option<u32>,
+    /// How the next keys are generated; those that exist are handed on as before [default: as before].
+    #[arg(long, value_enum, value_name = "NAME")]
+    protocol: Option<ProtocolArg>,
     /// Blocks of the phases Announce, Deal, Complain, Confirm [default: as before].
     #[arg(long, value_name = "A,D,C,F")]
     windows: Option<WindowsArg>,
@@ -109,20 +112,22 @@ impl Change {
         next.threshold = threshold(Some(self.threshold.unwrap_or(current.threshold.get())), n)?;
         next.sequence = current.sequence + 1;
         next.previous = current.digest();
+        next.protocol = self.protocol.map_or(current.protocol, Into::into);
         next.interval = self.interval.unwrap_or(current.interval);
         next.windows = self.windows.map_or(current.windows, |windows| windows.0);
         let margin = || Config::default_settle_margin(n.into(), next.threshold.get());
         next.settle_margin = self.settle_margin.unwrap_or_else(margin);
         if next.roster == current.roster && self.is_empty() {
             return Err(Failure::usage(
-                "nothing changes; say what with --add, --remove, --threshold, --interval or --windows",
+                "nothing changes; say what with --add, --remove, --threshold, --protocol, --interval or --windows",
             ));
         }
         Ok(next)
     }
 
     fn is_empty(&self) -> bool {
-        self.threshold.is_none() && self.interval.is_none() && self.windows.is_none() && self.settle_margin.is_none()
+        let timing = self.interval.is_none() && self.windows.is_none() && self.protocol.is_none();
+        timing && self.threshold.is_none() && self.settle_margin.is_none()
     }
 }
 

@@ -69,6 +69,9 @@ pub struct Init {
     /// A round starts every so many blocks; it must hold all windows.
     #[arg(long, value_name = "BLOCKS", default_value_t = 600)]
     interval: u32,
+    /// How keys are generated: pedersen takes one Deal and one Complain window more, and nobody can bias the key.
+    #[arg(long, value_enum, value_name = "NAME", default_value = "feldman")]
+    protocol: ProtocolArg,
     /// Blocks of the phases Announce, Deal, Complain, Confirm.
     #[arg(long, value_name = "A,D,C,F", default_value = "30,30,30,30")]
     windows: WindowsArg,
@@ -87,6 +90,24 @@ pub struct Init {
     /// Where network.json and draft.json go.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+}
+
+/// The protocol on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum ProtocolArg {
+    /// Feldman's, with a proof of knowledge of every constant.
+    Feldman,
+    /// New-DKG of Gennaro, Jarecki, Krawczyk and Rabin.
+    Pedersen,
+}
+
+impl From<ProtocolArg> for Protocol {
+    fn from(argument: ProtocolArg) -> Self {
+        match argument {
+            ProtocolArg::Feldman => Self::Feldman,
+            ProtocolArg::Pedersen => Self::Pedersen,
+        }
+    }
 }
 
 /// Lengths of the phases on the command line.
@@ -191,7 +212,7 @@ impl Init {
             salt,
             previous: Digest::ZERO,
             threshold,
-            protocol: Protocol::Feldman,
+            protocol: self.protocol.into(),
             suite: SUITE_BLS12381_G2,
             interval: self.interval,
             windows: self.windows.0,
@@ -286,6 +307,7 @@ impl Show {
             .field("config", config.digest())
             .field("threshold", config.threshold.get())
             .field("settle_margin", config.settle_margin)
+            .field("protocol", config.protocol.name())
             .field("interval", config.interval)
             .field(
                 "windows",

@@ -1,6 +1,7 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
 mod encodings;
+mod pedersen;
 mod rounds;
 
 use std::sync::Arc;
@@ -74,6 +75,16 @@ impl World {
         let ledger = Ledger::new(network, config.orderer);
         let memory = Memory::default();
         Self { rng, keys, config, network, orderer, ledger, memory, pending: Vec::new(), blocks: Vec::new() }
+    }
+
+    /// A network that generates its keys by Pedersen's protocol: a round takes 12 blocks.
+    pub fn pedersen(n: u16, t: u16, seed: u64) -> Self {
+        let mut world = Self::new(n, t, seed);
+        world.config.protocol = Protocol::Pedersen;
+        world.config.interval = 12;
+        world.network = world.config.network_id();
+        world.ledger = Ledger::new(world.network, world.config.orderer);
+        world
     }
 
     pub fn key(&self) -> KeyId {

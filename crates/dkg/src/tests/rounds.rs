@@ -1,7 +1,8 @@
-use quorumkeep_curves::bls::SecretScalar;
+use quorumkeep_curves::bls::{G2, SecretScalar};
 use quorumkeep_sharing::{Index, lagrange};
 
 use super::World;
+use crate::committed::Committed;
 use crate::complain::Complain;
 use crate::config::ConfigError;
 use crate::confirm::{self, Confirm};
@@ -14,12 +15,19 @@ use crate::records;
 use crate::secret::RoundSecrets;
 use crate::transcript::{Failure, FaultKind, combine_share, outcome};
 
-fn deal_of(world: &mut World, place: usize, secrets: &RoundSecrets) -> PlainDeal {
+fn points_of(deal: &mut PlainDeal) -> &mut Vec<G2> {
+    match &mut deal.commitment {
+        Committed::Feldman(points) => points,
+        Committed::Pedersen(_) => panic!("a Feldman round"),
+    }
+}
+
+pub fn deal_of(world: &mut World, place: usize, secrets: &RoundSecrets) -> PlainDeal {
     let (info, address) = (world.info(), world.address(place));
     deal::plain(&info, &address, secrets, None, &mut world.rng).unwrap()
 }
 
-fn post_deal(world: &mut World, place: usize, deal: &PlainDeal) {
+pub fn post_deal(world: &mut World, place: usize, deal: &PlainDeal) {
     let bytes = deal::seal(&world.info(), &world.address(place), deal, &world.keys[place]).encode();
     world.pending.push(bytes);
 }
@@ -39,16 +47,16 @@ fn dealt(world: &mut World, alter: impl Fn(usize, &mut PlainDeal)) -> Vec<RoundS
     secrets
 }
 
-fn share_of(world: &World, place: usize, secrets: &RoundSecrets) -> SecretScalar {
+pub fn share_of(world: &World, place: usize, secrets: &RoundSecrets) -> SecretScalar {
     let (info, transcript) = (world.info(), world.round().transcript().unwrap());
     let open = |deal: &&std::sync::Arc<deal::VerifiedDeal>| {
-        (deal.index, deal.open(&info, &world.address(place), secrets.receive()).ok().unwrap())
+        (deal.index, deal.open(&info, &world.address(place), secrets.receive()).ok().unwrap().share)
     };
     let dealings: Vec<(Index, SecretScalar)> = transcript.qualified().iter().map(open).collect();
     combine_share(&info, &dealings).unwrap()
 }
 
-fn confirm_all(world: &mut World, secrets: &[RoundSecrets], places: &[usize]) {
+pub fn confirm_all(world: &mut World, secrets: &[RoundSecrets], places: &[usize]) {
     let (info, transcript) = (world.info(), world.round().transcript().unwrap().clone());
     let output = transcript.outcome().unwrap().as_ref().unwrap().clone();
     for place in places {
@@ -137,10 +145,11 @@ fn v3_a_commitment_of_another_length_counts_as_never_posted() {
     let mut world = World::new(4, 3, 4);
     dealt(&mut world, |place, deal| {
         if place == 0 {
-            deal.commitment.push(deal.commitment[0]);
+            let points = points_of(deal);
+            points.push(points[0]);
         }
         if place == 1 {
-            deal.commitment.pop();
+            points_of(deal).pop();
         }
     });
     let deals = world.round().transcript().unwrap().deals();
@@ -305,13 +314,13 @@ fn a_dealer_who_makes_his_own_share_zero_harms_only_himself() {
     world.block();
     let (info, me) = (world.info(), world.address(0));
     let deals = world.round().transcript().unwrap().qualified().into_iter().cloned().collect::<Vec<_>>();
-    let received = deals.iter().map(|deal| deal.open(&info, &me, secrets[0].receive()).ok().unwrap());
+    let received = deals.iter().map(|deal| deal.open(&info, &me, secrets[0].receive()).ok().unwrap().share);
     let sum = received.fold(SecretScalar::zero(), |sum, dealing| sum.add(&dealing));
     let (one, two) = (SecretScalar::random(&mut world.rng), SecretScalar::random(&mut world.rng));
     // f(1) = a_0 + a_1 + a_2 = -sum.
     let constant = sum.add(&one).add(&two).neg();
     let polynomial = quorumkeep_sharing::Polynomial::from_coefficients(vec![constant, one, two]).unwrap();
-    let deal = deal::of_polynomial(&info, &me, &secrets[0], &polynomial, &mut world.rng);
+    let deal = deal::of_polynomial(&info, &me, &secrets[0], &polynomial, &mut world.rng).unwrap();
     post_deal(&mut world, 0, &deal);
     world.to_height(14);
     let output = world.round().transcript().unwrap().outcome().unwrap().as_ref().unwrap().clone();

@@ -42,8 +42,8 @@ impl Budget {
     #[must_use]
     pub fn has_room(&self, header: &Header, operators: usize) -> bool {
         let max = match header.kind {
-            Kind::Complain => self.quota.complaints_per_operator.saturating_mul(operators),
-            Kind::Announce | Kind::Deal | Kind::Confirm => self.quota.each,
+            Kind::Complain | Kind::Reconstruct => self.quota.complaints_per_operator.saturating_mul(operators),
+            Kind::Announce | Kind::Deal | Kind::Extract | Kind::Confirm => self.quota.each,
             Kind::Config | Kind::Genesis | Kind::App | Kind::Ack => return true,
         };
         self.taken.get(&name(header)).is_none_or(|taken| *taken < max)
@@ -51,7 +51,7 @@ impl Budget {
 
     /// Counts a record.
     pub fn add(&mut self, header: &Header) {
-        if matches!(header.kind, Kind::Announce | Kind::Deal | Kind::Complain | Kind::Confirm) {
+        if header.kind == Kind::Announce || header.kind.is_of_transcript() {
             *self.taken.entry(name(header)).or_default() += 1;
         }
     }

@@ -76,7 +76,7 @@ impl Class {
         match kind {
             Kind::Config | Kind::Genesis => Self::Governed,
             Kind::App => Self::App,
-            Kind::Announce | Kind::Deal | Kind::Complain | Kind::Confirm | Kind::Ack => Self::Round,
+            _ => Self::Round,
         }
     }
 }

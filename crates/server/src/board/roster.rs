@@ -204,7 +204,7 @@ impl Roster {
     /// Rounds before this one are over for the block after `height`.
     #[must_use]
     pub fn oldest_round(&self, height: u64) -> u64 {
-        let longest = self.recent().take(ROUNDS_OF_MAX).map(|config| config.windows.total()).max();
+        let longest = self.recent().take(ROUNDS_OF_MAX).map(|config| config.windows.total(config.protocol)).max();
         height.saturating_sub(longest.unwrap_or(0))
     }
 

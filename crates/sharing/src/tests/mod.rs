@@ -228,3 +228,33 @@ proptest! {
         prop_assert!(sum.verify(index(3), &share));
     }
 }
+
+proptest! {
+    #[test]
+    fn coefficients_are_found_again(t in 2..9_u16, n in 0..5_usize, seed: u64) {
+        let polynomial = polynomial(t, seed);
+        let indices = subset(usize::from(t), 60, seed ^ 1);
+        let value = |index: &Index| (*index, polynomial.evaluate(*index).declassify());
+        let found = lagrange::coefficients(&indices.iter().map(value).collect::<Vec<_>>()).unwrap();
+        let expected: Vec<Scalar> = polynomial.coefficients().map(|a| a.copy().declassify()).collect();
+        prop_assert_eq!(found, expected);
+        let mut twice: Vec<_> = indices.iter().map(value).collect();
+        twice.push(twice[n % twice.len()]);
+        prop_assert_eq!(lagrange::coefficients(&twice), Err(Error::Duplicate));
+    }
+
+    #[test]
+    fn hiding_dealings_are_checked(t in 2..6_u16, seed: u64) {
+        let h = G1::hash_to_curve(b"another generator", &seed.to_be_bytes());
+        let (f, blinding) = (polynomial(t, seed), polynomial(t, seed ^ 1));
+        let commitment = HidingCommitment::commit(&f, &blinding, &h).unwrap();
+        let i = index(7);
+        let (s, b) = (f.evaluate(i), blinding.evaluate(i));
+        prop_assert!(commitment.verify(i, &h, (&s, &b)));
+        prop_assert!(!commitment.verify(i, &h, (&b, &s)) && !commitment.verify(index(8), &h, (&s, &b)));
+        let other = HidingCommitment::commit(&blinding, &f, &h).unwrap();
+        prop_assert!(hiding_dealings_hold(i, &h, &[(&commitment, (&s, &b)), (&other, (&b, &s))]));
+        prop_assert!(!hiding_dealings_hold(i, &h, &[(&commitment, (&s, &b)), (&other, (&s, &b))]));
+        prop_assert!(!hiding_dealings_hold(i, &h, &[(&commitment, (&b, &s)), (&other, (&s, &b))]));
+    }
+}
