@@ -39,6 +39,8 @@ macro_rules! tags {
 tags! {
     /// Coefficients of a batched check of Schnorr proofs.
     BLS_BATCH = "QUORUMKEEP_CURVES_BLS_BATCH_V1";
+    /// Digits of the subgroup check of many points.
+    BLS_SUBGROUP = "QUORUMKEEP_CURVES_BLS_SUBGROUP_V1";
     /// A Schnorr proof without a context of its own (tests and examples).
     SCHNORR = "QUORUMKEEP_CURVES_SCHNORR_V1";
     /// Coefficients of a batched check of BN254 signatures.
