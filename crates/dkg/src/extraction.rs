@@ -38,7 +38,9 @@ impl Extraction {
         self.published.get(dealer).is_some_and(|players| players.contains_key(player))
     }
 
-    fn opened(&self, dealer: &Address) -> Option<&Arc<Commitment>> {
+    /// What this dealer's Extract opened, if it is valid.
+    #[must_use]
+    pub fn opened(&self, dealer: &Address) -> Option<&Arc<Commitment>> {
         self.extracts.get(dealer)?.as_ref()
     }
 

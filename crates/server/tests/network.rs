@@ -6,6 +6,7 @@ mod support;
 use quorumkeep_curves::bls::G1;
 use quorumkeep_curves::hash::keccak256;
 use quorumkeep_dkg::app::Policy;
+use quorumkeep_dkg::config::Protocol;
 use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
 use quorumkeep_dkg::ids::Digest;
 use quorumkeep_dkg::output::Output;
@@ -87,6 +88,18 @@ async fn rounds_complete_through_the_board_when_no_peer_reaches_another() {
     network.genesis().await;
     let made = network.wait(0, "active", |status| status.keys.iter().any(|key| key.active.is_some())).await;
     let round = made.keys[0].active.as_ref().unwrap().round;
+    let later = network.wait(1, "handed on", |s| s.keys[0].active.as_ref().is_some_and(|v| v.round > round)).await;
+    assert_eq!(later.keys[0].group_key, made.keys[0].group_key);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_made_by_pedersens_protocol_and_handed_on_by_feldmans() {
+    let network = Network::start_as(4, 3, true, Protocol::Pedersen).await;
+    network.genesis().await;
+    let made = network.wait(0, "active", |status| status.keys.iter().any(|key| key.active.is_some())).await;
+    let round = made.keys[0].active.as_ref().unwrap().round;
+    assert!(output(&network, 1).await.reconstructed().is_empty());
     let later = network.wait(1, "handed on", |s| s.keys[0].active.as_ref().is_some_and(|v| v.round > round)).await;
     assert_eq!(later.keys[0].group_key, made.keys[0].group_key);
     network.stop().await;

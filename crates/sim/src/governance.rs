@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
-use quorumkeep_dkg::config::{Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, governed_header};
+use quorumkeep_dkg::config::{Authority, Config, Genesis, Member, SUITE_BLS12381_G2, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{KeyId, NetworkId};
 use quorumkeep_sharing::{Index, Threshold};
@@ -47,7 +47,7 @@ pub fn first(rng: &mut ChaCha20Rng, plan: &Plan) -> Start {
         salt,
         previous: Default::default(),
         threshold: threshold(plan.t, plan.n),
-        protocol: Protocol::Feldman,
+        protocol: plan.protocol,
         suite: SUITE_BLS12381_G2,
         interval: plan.interval,
         windows: plan.windows,

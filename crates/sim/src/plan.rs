@@ -1,6 +1,6 @@
 //! What one network looks like: sizes, liars, faults. Everything follows from the seed.
 
-use quorumkeep_dkg::config::Windows;
+use quorumkeep_dkg::config::{Protocol, Windows};
 use rand_chacha::ChaCha20Rng;
 
 use crate::chance::{below, between, pick};
@@ -38,6 +38,8 @@ pub struct Plan {
     pub b: usize,
     /// Liars.
     pub liars: usize,
+    /// How the key is generated.
+    pub protocol: Protocol,
     /// The windows.
     pub windows: Windows,
     /// Blocks from one round to the next.
@@ -73,10 +75,12 @@ impl Plan {
             complain: between(rng, 2, 3) as u32,
             confirm: between(rng, 3, 4) as u32,
         };
-        let interval = windows.total() as u32 + below(rng, 4) as u32;
+        let either = if below(rng, 2) == 0 { Protocol::Feldman } else { Protocol::Pedersen };
+        let protocol = strategy.wants_protocol().unwrap_or(either);
+        let interval = windows.total(protocol) as u32 + below(rng, 4) as u32;
         let faults = if strategy.wants_quiet() { Faults::default() } else { faults(rng) };
         let players_min = if strategy.plays_in_genesis() { t } else { between(rng, t, n - liars).max(t) };
-        Self { n, t, b, liars, windows, interval, faults, strategy, rounds, players_min }
+        Self { n, t, b, liars, protocol, windows, interval, faults, strategy, rounds, players_min }
     }
 }
 

@@ -148,7 +148,7 @@ impl World {
         let mut oracle = std::mem::take(&mut self.oracle);
         oracle.calm_begins(self);
         self.oracle = oracle;
-        for _ in from..from + interval * (CALM_ROUNDS + 1) + u64::from(self.plan.windows.total() as u32) {
+        for _ in from..from + interval * (CALM_ROUNDS + 1) + self.plan.windows.total(self.plan.protocol) {
             self.step()?;
         }
         if self.owes_liveness() {

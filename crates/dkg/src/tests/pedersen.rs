@@ -191,7 +191,7 @@ fn v4_an_extract_of_something_else_than_was_committed_to_is_a_fault() {
         |plain| plain.points.truncate(2),
         |plain| plain.proof.u += Scalar::one(),
         |plain| plain.proof.v += Scalar::one(),
-        |plain| plain.proof.plain = plain.proof.plain + G2::generator(),
+        |plain| plain.proof.plain += G2::generator(),
     ];
     for change in changes {
         let mut altered = honest.clone();

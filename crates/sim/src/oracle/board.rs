@@ -151,6 +151,10 @@ impl Oracle {
         if self.known_to_liars.contains(output.group_key()) {
             return Violation::of("the liars know the secret key of the candidate".to_owned());
         }
+        let secret = output.cores().len() - output.reconstructed().len();
+        if secret < usize::from(output.threshold().get()) {
+            return Violation::of(format!("everybody knows the polynomials of all dealers but {secret}"));
+        }
         for dealer in &info.dealers {
             let is_in = output.cores().iter().any(|(index, _)| *index == dealer.index);
             if self.in_time.contains(&dealer.address) && !is_in {

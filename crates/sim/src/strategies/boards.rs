@@ -100,7 +100,7 @@ impl SplitHeads {
 
 impl Strategy for SplitHeads {
     fn before_block(&mut self, world: &mut World) {
-        let opened = world.round().map(|round| (round.trigger().round(), round.trigger().deadlines().complain));
+        let opened = world.round().map(|round| (round.trigger().round(), round.trigger().deadlines().reconstruct));
         if let (None, Some((from, cut)), false) = (self.at, opened, world.calm) {
             // The first difference is at the cut at the latest.
             self.at = Some(from + below(&mut world.rng, (cut - from) as usize) as u64);

@@ -31,7 +31,7 @@ fn deafen_next_round(world: &mut World) {
     }
     let spare = config.n() - usize::from(config.threshold.get());
     for place in sample(&mut world.rng, &sound, spare) {
-        world.seats[place].deaf_until = next + config.windows.total() + 1;
+        world.seats[place].deaf_until = next + config.windows.total(config.protocol) + 1;
     }
 }
 
@@ -108,7 +108,7 @@ impl Strategy for SelfComplaint {
         }
         let (info, mut plain) = liar::honest_deal(world, place)?;
         let (own, _) = info.player(&world.seats[place].address())?;
-        plain.ciphertexts[own].iter_mut().for_each(|byte| *byte ^= 1);
+        plain.ciphertexts[own * info.ciphertexts_each()].iter_mut().for_each(|byte| *byte ^= 1);
         Some(vec![liar::seal(world, place, &info, &plain)?])
     }
 

@@ -72,7 +72,8 @@ impl Strategy for BadDealing {
             if victim == sure || happens(&mut world.rng, 300) {
                 // Above the order of the group, or merely wrong.
                 let byte = if happens(&mut world.rng, 300) { 0xff } else { 0x01 };
-                plain.ciphertexts[victim].iter_mut().for_each(|cell| *cell ^= byte);
+                let cell = victim * info.ciphertexts_each() + below(&mut world.rng, info.ciphertexts_each());
+                plain.ciphertexts[cell].iter_mut().for_each(|cell| *cell ^= byte);
             }
         }
         Some(vec![liar::seal(world, place, &info, &plain)?])

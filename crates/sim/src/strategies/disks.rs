@@ -57,10 +57,10 @@ fn newest_forgotten(world: &World, place: usize, disk: &Disk) -> Option<u64> {
     });
     let forgotten = own.filter(|(height, bytes, envelope)| {
         let header = &envelope.header;
-        let in_time = *height > header.round && *height <= header.round + world.plan.windows.total();
+        let in_time = *height > header.round && *height <= header.round + world.plan.windows.total(world.plan.protocol);
         let proves = match header.kind {
             Kind::Announce => Announce::decode(&envelope.body).is_ok_and(|announce| !announce.held.is_empty()),
-            kind => matches!(kind, Kind::Deal | Kind::Complain | Kind::Confirm),
+            kind => kind.is_of_transcript(),
         };
         header.sender == address && in_time && proves && !disk.remembers(bytes)
     });

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use quorumkeep_curves::bls::{G1, SecretScalar};
 use quorumkeep_curves::{schnorr, tags};
+use quorumkeep_dkg::committed::Committed;
 use quorumkeep_dkg::deal::{self, PlainDeal, VerifiedDeal};
 use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
 use quorumkeep_dkg::ids::{Address, Digest};
 use quorumkeep_dkg::info::{Info, RoundKind};
 use quorumkeep_dkg::secret::RoundSecrets;
-use quorumkeep_sharing::{Polynomial, Threshold};
+use quorumkeep_sharing::{HidingCommitment, Polynomial, Threshold};
 
 use crate::world::World;
 
@@ -60,19 +61,26 @@ pub fn honest_deal(world: &mut World, place: usize) -> Option<(Arc<Info>, PlainD
 pub fn deal_of(world: &mut World, place: usize, info: &Info, polynomial: &Polynomial) -> Option<PlainDeal> {
     let dealer = world.seats.get(place)?.address();
     let r = SecretScalar::random(&mut world.rng);
-    let (big_r, commitment) = (r.mul_g1(), polynomial.commit());
-    let seal = |player: &quorumkeep_dkg::info::Player| {
-        let shared = player.e1.mul_secret(&r);
-        *deal::apply_pad(&polynomial.evaluate(player.index).expose(), &shared, info, &dealer, &player.address)
+    let big_r = r.mul_g1();
+    let blinding = match info.h {
+        Some(_) => Some(self::polynomial(world, u16::try_from(polynomial.threshold()).ok()?, None)?),
+        None => None,
     };
-    let ciphertexts = info.players.iter().map(seal).collect();
-    let context = deal::proof_context(info, &dealer, &big_r, &commitment);
+    let commitment = match (&info.h, &blinding) {
+        (Some(h), Some(blinding)) => {
+            Committed::Pedersen(HidingCommitment::commit(polynomial, blinding, h).ok()?.points().to_vec())
+        }
+        _ => Committed::Feldman(polynomial.commit().points().to_vec()),
+    };
+    let ciphertexts = deal::ciphertexts(info, &dealer, &r, &[Some(polynomial), blinding.as_ref()]);
+    let context = deal::proof_context(info, &dealer, &big_r, &commitment.hash());
     let proof_r = schnorr::prove(tags::DKG_PROOF_R, &context, &r, &big_r, SecretScalar::random(&mut world.rng));
-    let proof_constant = (info.trigger.kind == RoundKind::Genesis).then(|| {
+    let constant = commitment.feldman().map(|points| points[0]).filter(|_| info.trigger.kind == RoundKind::Genesis);
+    let proof_constant = constant.map(|constant| {
         let nonce = SecretScalar::random(&mut world.rng);
-        schnorr::prove(tags::DKG_PROOF_A0, &context, polynomial.constant(), commitment.constant(), nonce)
+        schnorr::prove(tags::DKG_PROOF_A0, &context, polynomial.constant(), &constant, nonce)
     });
-    Some(PlainDeal { r: big_r, commitment: commitment.points().to_vec(), ciphertexts, proof_r, proof_constant })
+    Some(PlainDeal { r: big_r, commitment, ciphertexts, proof_r, proof_constant })
 }
 
 /// A random polynomial with this many coefficients and this constant.

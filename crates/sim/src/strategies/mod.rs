@@ -1,6 +1,7 @@
 //! What liars do. One file per family, one type per strategy.
 
 use quorumkeep_curves::rules::Rule;
+use quorumkeep_dkg::config::Protocol;
 use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ledger::Event;
 
@@ -12,6 +13,7 @@ mod complaints;
 mod confirms;
 mod deals;
 mod disks;
+mod extracts;
 mod liar;
 mod rogue;
 
@@ -108,6 +110,12 @@ pub enum Kind {
     CloneNode,
     /// Leaves and wipes its disk at once.
     LeaverDeletes,
+    /// Opens nothing in a Pedersen generation.
+    HoldBackExtract,
+    /// The last to open in a Pedersen generation chooses the group key.
+    RogueExtract,
+    /// The orderer suppresses Extracts.
+    CensorExtracts,
 }
 
 impl Kind {
@@ -135,6 +143,9 @@ impl Kind {
         Self::RollbackDisk,
         Self::CloneNode,
         Self::LeaverDeletes,
+        Self::HoldBackExtract,
+        Self::RogueExtract,
+        Self::CensorExtracts,
     ];
 
     /// The name, as a command line takes it.
@@ -162,6 +173,9 @@ impl Kind {
             Self::RollbackDisk => "rollback_disk",
             Self::CloneNode => "clone_node",
             Self::LeaverDeletes => "leaver_deletes_early",
+            Self::HoldBackExtract => "hold_back_extract",
+            Self::RogueExtract => "rogue_extract",
+            Self::CensorExtracts => "censor_extracts",
         }
     }
 
@@ -191,6 +205,8 @@ impl Kind {
             Rule::OwnRecords => Self::RollbackDisk,
             Rule::AlternateSource => Self::SelfComplaint,
             Rule::SettledKeep => Self::GoSilent,
+            Rule::LinkProof => Self::RogueExtract,
+            Rule::GuardedReconstruct => Self::CensorExtracts,
         })
     }
 
@@ -200,7 +216,8 @@ impl Kind {
             Self::Honest | Self::ShrinkP | Self::EmptyBoard | Self::StolenIdentity | Self::ReplayedConfig => {
                 Needs::Nobody
             }
-            Self::RogueC0 => Needs::Rogues,
+            Self::CensorExtracts => Needs::Nobody,
+            Self::RogueC0 | Self::RogueExtract => Needs::Rogues,
             Self::RollbackDisk | Self::CloneNode => Needs::Half,
             Self::SplitHeads => Needs::Orderer,
             _ => Needs::Some,
@@ -212,6 +229,8 @@ impl Kind {
         matches!(
             self,
             Self::RogueC0
+                | Self::RogueExtract
+                | Self::CensorExtracts
                 | Self::CopyR
                 | Self::EmptyBoard
                 | Self::ConfirmWithoutShare
@@ -228,7 +247,16 @@ impl Kind {
 
     /// Does it attack the generation of the key?
     pub fn plays_in_genesis(self) -> bool {
-        matches!(self, Self::RogueC0 | Self::ShrinkP)
+        matches!(self, Self::RogueC0 | Self::ShrinkP | Self::RogueExtract)
+    }
+
+    /// How must the key be generated for it? None: either way.
+    pub fn wants_protocol(self) -> Option<Protocol> {
+        match self {
+            Self::RogueC0 => Some(Protocol::Feldman),
+            Self::HoldBackExtract | Self::RogueExtract | Self::CensorExtracts => Some(Protocol::Pedersen),
+            _ => None,
+        }
     }
 
     /// A player of it.
@@ -256,6 +284,9 @@ impl Kind {
             Self::RollbackDisk => Box::<disks::RollbackDisk>::default(),
             Self::CloneNode => Box::<disks::CloneNode>::default(),
             Self::LeaverDeletes => Box::<disks::LeaverDeletes>::default(),
+            Self::HoldBackExtract => Box::<extracts::HoldBackExtract>::default(),
+            Self::RogueExtract => Box::<extracts::RogueExtract>::default(),
+            Self::CensorExtracts => Box::<extracts::CensorExtracts>::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use quorumkeep_curves::bls::{G2, Scalar, SecretScalar};
 use quorumkeep_curves::{schnorr, tags};
+use quorumkeep_dkg::committed::Committed;
 use quorumkeep_dkg::deal::{self, PlainDeal};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::info::{Info, RoundKind};
@@ -39,7 +40,8 @@ fn attack(world: &mut World) -> Option<()> {
         return None;
     }
     let others = world.round()?.transcript()?.deals().values();
-    let constants: Vec<G2> = others.filter_map(|c| Some(*c.deal.as_ref().ok()?.commitment.constant())).collect();
+    let constants: Vec<G2> =
+        others.filter_map(|c| Some(*c.deal.as_ref().ok()?.commitment.feldman()?.constant())).collect();
     let a = SecretScalar::random(&mut world.rng);
     let target = a.mul_g2();
     let constant = target - G2::sum(&constants);
@@ -72,19 +74,19 @@ fn deal_through(world: &mut World, rogue: usize, info: &Info, constant: G2) -> O
     for (k, value) in &chosen {
         let player = &info.players[*k];
         let shared = player.e1.mul_secret(&r);
-        ciphertexts[*k] = *deal::apply_pad(&value.expose(), &shared, info, &dealer, &player.address);
+        ciphertexts[*k] = *deal::apply_pad(&value.expose(), &shared, info, &dealer, &player.address, 0);
     }
-    let context = deal::proof_context(info, &dealer, &big_r, &commitment);
+    let plain = Committed::Feldman(commitment.points().to_vec());
+    let context = deal::proof_context(info, &dealer, &big_r, &plain.hash());
     let mut nonce = || SecretScalar::random(&mut world.rng);
     let proof_r = schnorr::prove(tags::DKG_PROOF_R, &context, &r, &big_r, nonce());
     // The best that one can do without knowing the logarithm.
     let proof_constant = schnorr::prove(tags::DKG_PROOF_A0, &context, &nonce(), commitment.constant(), nonce());
-    let commitment = commitment.points().to_vec();
-    Some(PlainDeal { r: big_r, commitment, ciphertexts, proof_r, proof_constant: Some(proof_constant) })
+    Some(PlainDeal { r: big_r, commitment: plain, ciphertexts, proof_r, proof_constant: Some(proof_constant) })
 }
 
 /// The coefficients, in the exponent, of the polynomial through these points.
-fn coefficients(xs: &[Scalar], ys: &[G2]) -> Option<Vec<G2>> {
+pub fn coefficients(xs: &[Scalar], ys: &[G2]) -> Option<Vec<G2>> {
     let mut out = vec![G2::identity(); xs.len()];
     for (i, (x, y)) in xs.iter().zip(ys).enumerate() {
         let mut basis = vec![Scalar::one()];
