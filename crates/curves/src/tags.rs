@@ -141,6 +141,8 @@ tags! {
     IBE_H3 = "QUORUMKEEP_IBE_H3_V1";
     /// `H4` of the encryption: from `sigma` to a mask.
     IBE_H4 = "QUORUMKEEP_IBE_H4_V1";
+    /// Coefficients of the batched verification of partial signatures.
+    IBE_PARTIALS_BATCH = "QUORUMKEEP_IBE_PARTIALS_BATCH_V1";
     /// The identity of a node's readiness self-check, which is no application's.
     IBE_READINESS = "QUORUMKEEP_IBE_READINESS_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The partial signature of a node, in its signed answer.

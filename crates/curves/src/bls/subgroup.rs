@@ -30,7 +30,7 @@ use crate::tags;
 /// Below this number of points, checking each costs less.
 pub(super) const BATCH_MIN: usize = 160;
 /// From this number on, pairs of rounds cost less than single ones.
-const PAIRS_MIN: usize = 1 << 11;
+const PAIRS_MIN: usize = 1 << 10;
 /// Rounds: `13^-36 < 2^-133`.
 const ROUNDS: usize = 36;
 /// The smallest prime factor of the cofactor of G2.

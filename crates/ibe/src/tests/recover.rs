@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use proptest::sample::subsequence;
+use quorumkeep_curves::bls::{G1, G2, SecretScalar};
 
 use super::{Nodes, app, index};
-use crate::{Format, RecoverError, recover, recover_named, verify_partial};
+use crate::{Format, PreparedShare, RecoverError, recover, recover_named, verify_partial};
 
 #[test]
 fn a_partial_verifies_for_its_node_and_identity_only() {
@@ -12,6 +13,22 @@ fn a_partial_verifies_for_its_node_and_identity_only() {
     assert!(verify_partial(&nodes.public_shares[0].1, &q, &partial));
     assert!(!verify_partial(&nodes.public_shares[1].1, &q, &partial));
     assert!(!verify_partial(&nodes.public_shares[0].1, &other_q, &partial));
+    let prepared = |place: usize| PreparedShare::new(&nodes.public_shares[place].1);
+    assert!(prepared(0).verify(&q, &partial));
+    assert!(!prepared(1).verify(&q, &partial));
+    assert!(!prepared(0).verify(&other_q, &partial));
+}
+
+#[test]
+fn the_identity_verifies_nothing() {
+    let nodes = Nodes::new(2, 3, 1);
+    let q = app("a", 0).q(Format::Age);
+    let (_, partial) = nodes.partial(1, &q);
+    assert!(!PreparedShare::new(&G2::identity()).verify(&q, &partial));
+    assert!(!PreparedShare::new(&nodes.public_shares[0].1).verify(&G1::identity(), &partial));
+    let nothing = crate::sign_partial(&SecretScalar::zero(), &q);
+    assert!(!PreparedShare::new(&G2::identity()).verify(&q, &nothing));
+    assert!(!verify_partial(&G2::identity(), &q, &nothing));
 }
 
 #[test]
