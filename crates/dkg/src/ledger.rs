@@ -473,11 +473,15 @@ impl KeyState {
         let before = self.versions.active.replace(output.clone());
         if !rules::on(rules::Rule::SettledKeep) {
             // "Active and previous", read literally: what the rule of settling replaces.
-            self.versions.settled = before.or_else(|| Some(output.clone()));
+            self.versions.settled = before.clone().or_else(|| Some(output.clone()));
         }
         self.active_since = now;
-        // Confirms alone settle nothing: an orderer that shows them to some nodes only would make these forget the version
-        // before while the others erase the new one. The next Announces are bound to the head with the Confirms in it.
-        events.push(Event::Activated(*key, output));
+        events.push(Event::Activated(*key, output.clone()));
+        // Confirms settle what was generated: it has `t + b` of them, and there is no older version to forget. They settle
+        // nothing else: an orderer that shows them to some nodes only would make these forget the version before while the
+        // others erase the new one. The next Announces are bound to the head with the Confirms in it.
+        if before.is_none() {
+            self.settle(key, &output, events);
+        }
     }
 }

@@ -105,7 +105,7 @@ pub(super) fn output(
     shares: &[(u16, Address, G2)],
 ) -> Arc<Output> {
     let mut writer =
-        Writer::new(tags::DKG_OUTPUT).fixed(&network.0).fixed(&key.0).u64(round).u16(1).fixed(&[5; 32]).list(0);
+        Writer::new(tags::DKG_OUTPUT).fixed(&network.0).fixed(&key.0).u64(round).u16(1).fixed(&[5; 32]).list(0).list(0);
     writer = points.iter().fold(writer.list(2), |writer, point| writer.fixed(&point.to_bytes()));
     writer = writer.list(shares.len());
     for (index, address, point) in shares {

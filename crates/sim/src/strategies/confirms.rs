@@ -79,7 +79,7 @@ impl Strategy for GoSilent {
     }
 
     fn before_block(&mut self, world: &mut World) {
-        if world.state().is_some_and(|state| state.versions.settled.is_some()) {
+        if world.state().is_some_and(|state| state.versions.active.is_some()) {
             deafen_next_round(world);
         }
     }
