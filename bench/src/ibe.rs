@@ -119,8 +119,7 @@ impl Ours {
     fn new(n: u16) -> Result<Self, Failure> {
         let threshold = Threshold::new(threshold(n), n)?;
         let polynomial = Polynomial::random(threshold, &mut OsRng);
-        let identity =
-            AppIdentity { network: [1; 32], key_id: [2; 32], app_id: AppId::parse("billing")?, epoch: 0 };
+        let identity = AppIdentity { network: [1; 32], key_id: [2; 32], app_id: AppId::parse("billing")?, epoch: 0 };
         let q = identity.q(Format::Age);
         let indices: Vec<Index> = (1..=n).filter_map(Index::new).collect();
         let commitment = polynomial.commit();
@@ -224,9 +223,7 @@ impl Peer {
         rows.time("sign_peer", || Ok(peer::sign_message::<MinSig>(share, NAMESPACE, MESSAGE)))?;
         rows.time("verify_peer", || Ok(peer::verify_message(&self.sharing, NAMESPACE, MESSAGE, &partial)?))?;
         let (block, public) = (tle::Block::new([7; 32]), *self.sharing.public());
-        rows.time("encrypt_peer", || {
-            Ok(tle::encrypt::<_, MinSig>(&mut rng, public, (NAMESPACE, MESSAGE), &block)?)
-        })?;
+        rows.time("encrypt_peer", || Ok(tle::encrypt::<_, MinSig>(&mut rng, public, (NAMESPACE, MESSAGE), &block)?))?;
         rows.time("decrypt_peer", || {
             tle::decrypt::<MinSig>(&self.signature, &self.ciphertext).ok_or_else(|| "the peer decrypts nothing".into())
         })

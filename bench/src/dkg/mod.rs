@@ -9,6 +9,7 @@
 //!
 //! The peer's messages come through channels that encrypt and authenticate; that work is not counted for it.
 
+pub mod growth;
 mod memory;
 mod ours;
 mod peer;

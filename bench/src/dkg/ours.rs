@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_curves::bn254;
+use quorumkeep_dkg::batch;
 use quorumkeep_dkg::block::BlockRef;
 use quorumkeep_dkg::config::{Authority, Config, Member, Protocol, SUITE_BLS12381_G2, Windows};
 use quorumkeep_dkg::deal::{self, VerifiedDeal};
@@ -122,8 +123,10 @@ impl Ours {
     /// Decoding, signatures, subgroup checks and proofs of all deals.
     fn receive(&self, memory: &Memory) -> Result<Transcript, Failure> {
         let mut transcript = Transcript::new(self.info.clone());
+        let key_of = |sender: &Address| self.info.player(sender).map(|(_, player)| &player.key);
+        let records: Vec<&[u8]> = self.records.iter().map(Vec::as_slice).collect();
+        batch::check_deals(&self.info, &records, memory, key_of);
         for bytes in &self.records {
-            let key_of = |sender: &Address| self.info.player(sender).map(|(_, player)| &player.key);
             let record = records::verify(bytes, Envelope::decode(bytes)?, memory, key_of).ok_or("a bad signature")?;
             let height = self.info.trigger.deadlines().deal;
             if transcript.record(height, &record, memory) != Verdict::Valid {

@@ -45,8 +45,7 @@ impl Peer {
         keys.sort_by_key(Signer::public_key);
         let set: Set<PublicKey> = keys.iter().map(Signer::public_key).try_collect()?;
         let (previous, shares) = previous(kind, &set, &mut rng)?;
-        let info =
-            Info::new::<N3f1>(b"bench", 0, previous, Mode::NonZeroCounter, Reveal::V1, set.clone(), set)?;
+        let info = Info::new::<N3f1>(b"bench", 0, previous, Mode::NonZeroCounter, Reveal::V1, set.clone(), set)?;
         let mut players = Vec::new();
         for key in &keys {
             players.push(Player::<MinSig, _>::new(info.clone(), key.clone())?);

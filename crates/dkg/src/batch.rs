@@ -1,8 +1,17 @@
 //! The deals of a block, checked together: one equation for all signatures, one for all proofs, one for all points.
 //!
 //! What holds goes to the [`Memory`], where the rules of the round find it. A batch that fails says nothing about any
-//! record: then each is checked by itself, and the guilty one is named. So nothing here decides, and a bad record costs
-//! the others at most as much again.
+//! record: then each is checked by itself, and what does not hold is left to the rules, which name the fault. So nothing
+//! here decides, and a bad record costs the others at most as much again.
+//!
+//! # Security
+//!
+//! What is remembered is what [`RawDeal::verify`] and [`crate::records::verify`] would have found: what they refuse gets
+//! through with probability at most `2^-127` per attempt of whoever posts the records. Every random factor is hashed from
+//! all that it combines, so it cannot be known before the records are chosen, and each other choice draws it anew. So
+//! nodes agree on a deal although one may have checked it in a batch, another by itself.
+
+use std::collections::BTreeSet;
 
 use quorumkeep_curves::bls::{G1, G2, Group, OnCurve, check_many};
 use quorumkeep_curves::bn254;
@@ -30,7 +39,10 @@ struct Candidate<'k> {
     raw: RawDeal,
 }
 
-/// Checks the deals for `info` among these records and remembers those that are valid.
+/// Checks the deals for `info` among these records and remembers those that are valid: of every dealer only the first
+/// one that it signed, since no other can count.
+///
+/// `key_of` gives the operators' keys; it may leave out those whose deals are of no interest.
 pub fn check_deals<'k>(
     info: &Info,
     records: &[&[u8]],
@@ -49,6 +61,8 @@ pub fn check_deals<'k>(
     for item in &candidates {
         memory.holds(item.id, Digest::ZERO, || true);
     }
+    let mut dealers = BTreeSet::new();
+    candidates.retain(|item| dealers.insert(item.dealer));
     remember_deals(info, candidates, memory);
 }
 
@@ -58,18 +72,22 @@ fn candidate<'k>(
     memory: &Memory,
     key_of: impl Fn(&Address) -> Option<&'k bn254::PublicKey>,
 ) -> Option<Candidate<'k>> {
-    let id = record_id(bytes);
     let envelope = Envelope::decode(bytes).ok()?;
-    let header = &envelope.header;
-    if header.kind != Kind::Deal || header.digest != info.digest() || memory.known_deal(id, info.digest()).is_some() {
+    let (header, dealer) = (&envelope.header, envelope.header.sender);
+    if header.kind != Kind::Deal || header.digest != info.digest() {
         return None;
     }
-    let [(dealer, signature)] = envelope.signatures.as_slice() else { return None };
-    let key = key_of(dealer).filter(|key| dealer.0 == key.address())?;
+    let id = record_id(bytes);
+    let key = key_of(&dealer).filter(|key| dealer.0 == key.address())?;
+    let signature =
+        envelope.signatures.iter().find_map(|(signer, signature)| (*signer == dealer).then_some(signature))?;
+    if memory.known_deal(id, info.digest()).is_some() {
+        return None;
+    }
     let raw = RawDeal::decode(&envelope.body).ok()?;
-    raw.form(info, dealer).ok()?;
+    raw.form(info, &dealer).ok()?;
     let signed = signing_hash(header, &raw.parts_hash()).0;
-    Some(Candidate { id, dealer: *dealer, key, signed, signature: *signature, raw })
+    Some(Candidate { id, dealer, key, signed, signature: *signature, raw })
 }
 
 /// A deal whose points are in the subgroup.
@@ -92,10 +110,9 @@ fn remember_deals(info: &Info, candidates: Vec<Candidate<'_>>, memory: &Memory) 
             Some(InSubgroup { id: item.id, deal, raw: item.raw, context })
         })
         .collect();
-    if !proofs_hold(info, &deals) {
-        return;
-    }
-    for item in deals {
+    let all = proofs_hold(info, &deals);
+    let holds = |item: &InSubgroup| all || proofs_hold(info, std::slice::from_ref(item));
+    for item in deals.into_iter().filter(holds) {
         // Only its own checks can refuse it, and they were made.
         let _ = memory.deal(item.id, info.digest(), || Ok(item.deal));
     }
@@ -119,10 +136,16 @@ fn commitments(candidates: &[Candidate<'_>]) -> Vec<Option<Checked>> {
     .collect()
 }
 
+/// Is every proof there that the round asks for, no other, and do they all hold?
 fn proofs_hold(info: &Info, deals: &[InSubgroup]) -> bool {
     let of_r: Vec<Item<'_, G1>> = deals
         .iter()
-        .map(|item| Item { tag: tags::DKG_PROOF_R, context: &item.context, public: &item.deal.r, proof: item.raw.proof_r() })
+        .map(|item| Item {
+            tag: tags::DKG_PROOF_R,
+            context: &item.context,
+            public: &item.deal.r,
+            proof: item.raw.proof_r(),
+        })
         .collect();
     let constants = deals.iter().map(|item| {
         let public = item.deal.commitment.feldman()?.constant();

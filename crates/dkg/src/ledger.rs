@@ -226,7 +226,10 @@ impl Ledger {
         let records: Vec<&[u8]> = block.records.iter().map(Vec::as_slice).collect();
         let rounds = self.keys.values().filter_map(|key| key.round.as_ref()?.transcript());
         for transcript in rounds.filter(|transcript| transcript.takes_deals(block.height)) {
-            batch::check_deals(transcript.info(), &records, memory, |address| self.operators.get(address));
+            // Who dealt in an earlier block has dealt.
+            let fresh = |address: &&Address| !transcript.deals().contains_key(*address);
+            let key_of = |address: &Address| self.operators.get(Some(address).filter(fresh)?);
+            batch::check_deals(transcript.info(), &records, memory, key_of);
         }
     }
 

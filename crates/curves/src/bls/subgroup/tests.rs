@@ -166,7 +166,7 @@ fn every_list_has_its_own_answer() {
 #[test]
 fn a_round_is_the_sum_that_it_should_be() {
     let (points, _) = honest(300);
-    let affine: Vec<_> = points.iter().map(|point| super::super::group::sealed::Inner::as_affine(point)).collect();
+    let affine: Vec<_> = points.iter().map(super::super::group::sealed::Inner::as_affine).collect();
     let negated: Vec<_> = affine.iter().map(negate).collect();
     let digits: Vec<Digits> = (0..300).map(|number| draw(&[7; 32], number)).collect();
     let sum = |round: usize| -> G2 {
