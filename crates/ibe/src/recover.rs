@@ -144,18 +144,25 @@ fn sorted_distinct<T>(items: &[(Index, T)]) -> Result<Vec<(Index, &T)>, RecoverE
     Ok(sorted)
 }
 
-/// From this many partials on, one combination costs less than the verification of each.
-const HALVE_MIN: usize = 4;
+/// From this many partials on, combinations of both halves cost less than the verification of each.
+const HALVE_MIN: usize = 8;
 
-/// Appends the senders of bad partials, in the order of the items. Halves without a bad one are passed over at once, so
-/// that one liar among `t` costs about `2 log2 t` verifications; as many liars as there can be cost twice `t`.
+/// Appends the senders of bad partials, in the order of the items, of which one is bad: halves without a bad one are
+/// passed over at once, so that one liar among `t` costs about `2 log2 t` verifications; as many liars as there can be
+/// cost twice `t`. If none is bad after all, none is named.
 fn name_bad(q: &G1, items: &[Item<'_>], culprits: &mut Vec<Index>) {
     if items.len() < HALVE_MIN {
         let bad = items.iter().filter(|item| !verify_partial(item.public_share, q, item.partial));
         culprits.extend(bad.map(|item| item.index));
-    } else if !all_hold(q, items) {
-        let (left, right) = items.split_at(items.len() / 2);
+        return;
+    }
+    let (left, right) = items.split_at(items.len() / 2);
+    let left_holds = all_hold(q, left);
+    if !left_holds {
         name_bad(q, left, culprits);
+    }
+    // What is bad and not on the left is on the right.
+    if left_holds || !all_hold(q, right) {
         name_bad(q, right, culprits);
     }
 }
