@@ -172,7 +172,7 @@ impl Ours {
         let points: Vec<(Index, G1)> = self
             .spread
             .iter()
-            .map(|(index, partial)| Ok((*index, G1::from_bytes(&*partial.expose())?)))
+            .map(|(index, partial)| Ok((*index, G1::from_bytes(&partial.expose())?)))
             .collect::<Result<_, Failure>>()?;
         rows.time(&format!("interpolate_{n}"), || Ok(lagrange::interpolate_g1(&points)?))?;
         let (threshold, q, group_key) = (self.threshold, &self.q, &self.group_key);
