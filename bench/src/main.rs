@@ -5,13 +5,18 @@
 //! | `store` | opening a database with 10,000 versions, and look-ups among them by time |
 //! | `sign` | `POST /app/sign` through HTTPS against the bare cryptography of one answer |
 //! | `dkg-http` | rounds of real networks of 5 to 15 processes: time from trigger to active, processor time |
+//! | `dkg` | one node's work in a key generation and a reshare against `commonware-cryptography` |
+//! | `growth` | the same for more and more operators, and the exponent |
+//! | `ibe` | partial signatures, recovery of an application key, encryption against `commonware-cryptography` |
 //! | `file` | our age recipient against age's own X25519 recipient; `--large`: resident memory for 4 GiB |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
 
+mod dkg;
 mod dkg_http;
 mod file;
+mod ibe;
 mod net;
 mod report;
 mod sign;
@@ -47,11 +52,23 @@ enum Command {
     Sign(sign::Arguments),
     /// Rounds of real networks on loopback.
     DkgHttp(dkg_http::Arguments),
+    /// One node's work in a key generation and in a reshare.
+    Dkg(dkg::Arguments),
+    /// Key generation for more and more operators.
+    Growth(dkg::growth::Arguments),
+    /// Partial signatures, application keys, encryption to an application.
+    Ibe(ibe::Arguments),
     /// What `sign` is measured against, in a process of its own.
     #[command(hide = true)]
     SignFloor {
         /// How long.
         seconds: u64,
+    },
+    /// The process whose memory `dkg` measures.
+    #[command(hide = true)]
+    DkgMemory {
+        /// Operators.
+        n: u16,
     },
     /// The process that `file --large` measures.
     #[command(hide = true)]
@@ -69,6 +86,10 @@ fn main() -> ExitCode {
         Command::File(options) => file::run(options, rounds),
         Command::Sign(options) => sign::run(options, rounds),
         Command::DkgHttp(options) => dkg_http::run(options, rounds),
+        Command::Dkg(options) => dkg::run(options, rounds),
+        Command::Growth(options) => dkg::growth::run(options, rounds),
+        Command::Ibe(options) => ibe::run(options, rounds),
+        Command::DkgMemory { n } => return dkg::child(*n),
         Command::SignFloor { seconds } => {
             println!("{}", sign::floor(*seconds).unwrap_or(f64::NAN));
             return ExitCode::SUCCESS;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
 /// What a benchmark ends with when it cannot measure.
@@ -13,6 +14,17 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let begin = Instant::now();
     let value = work();
     (begin.elapsed(), value)
+}
+
+/// The processor time of one call, of this thread alone: what else the machine does counts less.
+pub fn timed_processor<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    let begin = now();
+    let value = work();
+    (now().saturating_sub(begin), value)
 }
 
 /// Measurements of one quantity.

@@ -12,7 +12,8 @@
 use core::ptr;
 
 use blst::{
-    BLST_ERROR, blst_fp, blst_fp2, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, blst_scalar,
+    BLST_ERROR, blst_fp, blst_fp2, blst_fp6, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine,
+    blst_scalar,
 };
 use zeroize::Zeroizing;
 
@@ -313,6 +314,17 @@ macro_rules! group {
                 unsafe { blst::$sum(&raw mut out, list.as_ptr(), points.len()) };
                 out
             }
+
+            /// [`sum`] of points that lie apart.
+            pub fn sum_of(points: &[&$Affine]) -> $Point {
+                let mut out = <$Point>::default();
+                if points.is_empty() {
+                    return out;
+                }
+                // SAFETY: references have the form of pointers, and none is null, so `n` of them are read.
+                unsafe { blst::$sum(&raw mut out, points.as_ptr().cast(), points.len()) };
+                out
+            }
         }
     };
 }
@@ -403,6 +415,33 @@ pub mod gt {
         out
     }
 
+    /// Lines of a Miller loop.
+    pub const LINES: usize = 68;
+
+    /// The lines of the Miller loop of a point other than the identity.
+    pub fn lines(point: &blst_p2_affine) -> [blst_fp6; LINES] {
+        let mut out = [blst_fp6::default(); LINES];
+        // SAFETY: `out` has room for the lines.
+        unsafe { blst::blst_precompute_lines(out.as_mut_ptr(), point) };
+        out
+    }
+
+    /// The Miller loop along these lines at a point other than the identity.
+    pub fn miller_loop(lines: &[blst_fp6; LINES], point: &blst_p1_affine) -> blst_fp12 {
+        let mut out = blst_fp12::default();
+        // SAFETY: the lines are as many as are read.
+        unsafe { blst::blst_miller_loop_lines(&raw mut out, lines.as_ptr(), point) };
+        out
+    }
+
+    /// The final exponentiation.
+    pub fn final_exp(value: &blst_fp12) -> blst_fp12 {
+        let mut out = blst_fp12::default();
+        // SAFETY: the references are valid.
+        unsafe { blst::blst_final_exp(&raw mut out, value) };
+        out
+    }
+
     /// 1.
     pub fn one() -> blst_fp12 {
         // SAFETY: blst returns a pointer to a constant.
@@ -423,6 +462,21 @@ pub mod gt {
         // SAFETY: the references are valid.
         unsafe { blst::blst_fp12_cyclotomic_sqr(&raw mut out, a) };
         out
+    }
+
+    /// `a^(p^n)` for `n` of 1, 2 or 3.
+    pub fn frobenius(a: &blst_fp12, n: usize) -> blst_fp12 {
+        let mut out = blst_fp12::default();
+        // SAFETY: the references are valid.
+        unsafe { blst::blst_fp12_frobenius_map(&raw mut out, a, n) };
+        out
+    }
+
+    /// `a^(p^6)`, the inverse in the cyclotomic subgroup.
+    pub fn conjugate(mut a: blst_fp12) -> blst_fp12 {
+        // SAFETY: the reference is valid.
+        unsafe { blst::blst_fp12_conjugate(&raw mut a) };
+        a
     }
 
     /// Equality.

@@ -39,6 +39,8 @@ macro_rules! tags {
 tags! {
     /// Coefficients of a batched check of Schnorr proofs.
     BLS_BATCH = "QUORUMKEEP_CURVES_BLS_BATCH_V1";
+    /// Digits of the subgroup check of many points.
+    BLS_SUBGROUP = "QUORUMKEEP_CURVES_BLS_SUBGROUP_V1";
     /// A Schnorr proof without a context of its own (tests and examples).
     SCHNORR = "QUORUMKEEP_CURVES_SCHNORR_V1";
     /// Coefficients of a batched check of BN254 signatures.
@@ -139,6 +141,8 @@ tags! {
     IBE_H3 = "QUORUMKEEP_IBE_H3_V1";
     /// `H4` of the encryption: from `sigma` to a mask.
     IBE_H4 = "QUORUMKEEP_IBE_H4_V1";
+    /// Coefficients of the batched verification of partial signatures.
+    IBE_PARTIALS_BATCH = "QUORUMKEEP_IBE_PARTIALS_BATCH_V1";
     /// The identity of a node's readiness self-check, which is no application's.
     IBE_READINESS = "QUORUMKEEP_IBE_READINESS_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The partial signature of a node, in its signed answer.

@@ -31,7 +31,11 @@ use crate::secret::{Root, RoundSecrets};
 pub struct RawDeal {
     r: OnCurve<G1>,
     commitment: Raw,
+    /// `H(C_0..C_{t-1})`, over compressed points: hashed once, used three times.
+    points_hash: [u8; 32],
     ciphertexts: Vec<[u8; 32]>,
+    /// `H(c_j)` for every player: of all his ciphertexts together.
+    ciphertext_hashes: Vec<[u8; 32]>,
     proof_r: Proof<G1>,
     proof_constant: Option<Proof<G2>>,
 }
@@ -254,8 +258,11 @@ impl RawDeal {
         let mut reader = Reader::tagged(bytes, tags::DKG_DEAL)?;
         let r = reader.uncompressed_point::<G1>()?;
         let commitment = Raw::read(&mut reader)?;
+        let points_hash = commitment.hash();
         let count = reader.list(2 * limits::ROSTER_MAX)?;
-        let ciphertexts = (0..count).map(|_| reader.fixed()).collect::<Result<_, _>>()?;
+        let ciphertexts: Vec<[u8; 32]> = (0..count).map(|_| reader.fixed()).collect::<Result<_, _>>()?;
+        let each = ciphertexts_each(commitment.protocol());
+        let ciphertext_hashes = ciphertexts.chunks(each).map(|own| keccak256(own.as_flattened())).collect();
         let proof_r = Proof::read(&mut reader)?;
         let proof_constant = match reader.u8()? {
             0 => None,
@@ -263,13 +270,7 @@ impl RawDeal {
             _ => return Err(Decode::Value),
         };
         reader.finish()?;
-        Ok(Self { r, commitment, ciphertexts, proof_r, proof_constant })
-    }
-
-    /// `H(c_j)` for every player: of all his ciphertexts together.
-    fn ciphertext_hashes(&self) -> impl ExactSizeIterator<Item = [u8; 32]> {
-        let each = ciphertexts_each(self.commitment.protocol());
-        self.ciphertexts.chunks(each).map(|own| keccak256(own.as_flattened()))
+        Ok(Self { r, commitment, points_hash, ciphertexts, ciphertext_hashes, proof_r, proof_constant })
     }
 
     fn proofs_hash(&self) -> [u8; 32] {
@@ -280,21 +281,41 @@ impl RawDeal {
         }
     }
 
-    fn parts_hash(&self) -> Digest {
-        let hashes = self.ciphertext_hashes();
+    pub(crate) fn parts_hash(&self) -> Digest {
+        let hashes = &self.ciphertext_hashes;
         let mut writer = Writer::new(tags::DKG_DEAL_PARTS).list(3 + hashes.len());
-        writer = writer.fixed(&self.r.write(Writer::raw()).hash()).fixed(&self.commitment.hash());
+        writer = writer.fixed(&self.r.write(Writer::raw()).hash()).fixed(&self.points_hash);
         writer = writer.fixed(&self.proofs_hash());
-        Digest(hashes.fold(writer, |writer, hash| writer.fixed(&hash)).hash())
+        Digest(hashes.iter().fold(writer, |writer, hash| writer.fixed(hash)).hash())
     }
 
     /// `core = H(enc(tag, info_digest, dealer, R, H(C_k...), [H(c_j)]))`, over compressed points; proofs stay outside.
     #[must_use]
     pub fn core(&self, info_digest: &Digest, dealer: &Address) -> Digest {
         let mut writer = Writer::new(tags::DKG_CORE).fixed(&info_digest.0).fixed(&dealer.0);
-        let hashes = self.ciphertext_hashes();
-        writer = self.r.write(writer).fixed(&self.commitment.hash()).list(hashes.len());
-        Digest(hashes.fold(writer, |writer, hash| writer.fixed(&hash)).hash())
+        let hashes = &self.ciphertext_hashes;
+        writer = self.r.write(writer).fixed(&self.points_hash).list(hashes.len());
+        Digest(hashes.iter().fold(writer, |writer, hash| writer.fixed(hash)).hash())
+    }
+
+    pub(crate) const fn r(&self) -> OnCurve<G1> {
+        self.r
+    }
+
+    pub(crate) const fn commitment(&self) -> &Raw {
+        &self.commitment
+    }
+
+    pub(crate) const fn points_hash(&self) -> [u8; 32] {
+        self.points_hash
+    }
+
+    pub(crate) const fn proof_r(&self) -> &Proof<G1> {
+        &self.proof_r
+    }
+
+    pub(crate) const fn proof_constant(&self) -> Option<&Proof<G2>> {
+        self.proof_constant.as_ref()
     }
 
     /// Everything but the players' own dealings.
@@ -302,8 +323,20 @@ impl RawDeal {
     /// # Errors
     /// [`DealFault`]: the deal counts as never posted.
     pub fn verify(self, info: &Info, dealer: &Address) -> Result<VerifiedDeal, DealFault> {
-        let core = self.core(&info.digest(), dealer);
-        let Some(role) = info.dealer(dealer) else { return Err(DealFault::Source) };
+        self.form(info, dealer)?;
+        let r = self.r.check()?;
+        let commitment = self.commitment.check()?;
+        let raw = self.clone();
+        let deal = self.accept(info, dealer, r, commitment)?;
+        raw.check_proofs(info, dealer, &deal.r, &deal.commitment)?;
+        Ok(deal)
+    }
+
+    /// Protocol and numbers of points and ciphertexts.
+    pub(crate) fn form(&self, info: &Info, dealer: &Address) -> Result<(), DealFault> {
+        if info.dealer(dealer).is_none() {
+            return Err(DealFault::Source);
+        }
         if self.commitment.protocol() != info.protocol {
             return Err(DealFault::Protocol);
         }
@@ -314,18 +347,28 @@ impl RawDeal {
         if self.ciphertexts.len() != info.ciphertexts_each() * info.players.len() {
             return Err(DealFault::Ciphertexts);
         }
-        let r = self.r.check()?;
-        let commitment = self.commitment.check()?;
+        Ok(())
+    }
+
+    /// The deal with these points, which are its own after their checks; its proofs are the caller's.
+    pub(crate) fn accept(
+        self,
+        info: &Info,
+        dealer: &Address,
+        r: G1,
+        commitment: Checked,
+    ) -> Result<VerifiedDeal, DealFault> {
+        let Some(role) = info.dealer(dealer) else { return Err(DealFault::Source) };
         let constant = commitment.feldman().map(|commitment| *commitment.constant());
         if role.constant.is_some() && role.constant != constant && rules::on(rules::Rule::SourceConstant) {
             return Err(DealFault::Source);
         }
-        self.check_proofs(info, dealer, &r, &commitment)?;
+        let core = self.core(&info.digest(), dealer);
         Ok(VerifiedDeal { index: role.index, dealer: *dealer, r, commitment, ciphertexts: self.ciphertexts, core })
     }
 
     fn check_proofs(&self, info: &Info, dealer: &Address, r: &G1, commitment: &Checked) -> Result<(), DealFault> {
-        let context = proof_context(info, dealer, r, &self.commitment.hash());
+        let context = proof_context(info, dealer, r, &self.points_hash);
         if rules::on(rules::Rule::ProofOfR) && !schnorr::verify(tags::DKG_PROOF_R, &context, r, &self.proof_r) {
             return Err(DealFault::ProofOfR);
         }

@@ -205,6 +205,12 @@ impl Info {
         Digest(writer.fixed(&self.announces.0).hash())
     }
 
+    /// Does every dealer prove that it knows `a_0`? Where commitments hide, the link proof does; a reshare deals a share.
+    #[must_use]
+    pub fn proves_constant(&self) -> bool {
+        self.trigger.kind == RoundKind::Genesis && self.protocol == Protocol::Feldman
+    }
+
     /// How many ciphertexts of 32 bytes each player gets from each dealer.
     #[must_use]
     pub fn ciphertexts_each(&self) -> usize {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ed25519_dalek::VerifyingKey;
 
 use crate::app::App;
+use crate::batch;
 use crate::block::{Block, BlockRef};
 use crate::config::{Config, ConfigError, Genesis, check_governed, governed_header};
 use crate::envelope::{Envelope, Kind, record_id};
@@ -209,12 +210,25 @@ impl Ledger {
         }
         self.head = reference;
         let mut events = Vec::new();
+        self.check_deals(block, memory);
         for record in &block.records {
             self.record(record, memory, &mut events);
         }
         self.close_phases(block.time_ms, memory, &mut events);
         self.open_rounds(&mut events);
         Ok(events)
+    }
+
+    /// The deals of the block for every open round, together; what is found is remembered.
+    fn check_deals(&self, block: &Block, memory: &Memory) {
+        let records: Vec<&[u8]> = block.records.iter().map(Vec::as_slice).collect();
+        let rounds = self.keys.values().filter_map(|key| key.round.as_ref()?.transcript());
+        for transcript in rounds.filter(|transcript| transcript.takes_deals(block.height)) {
+            // Who dealt in an earlier block has dealt.
+            let fresh = |address: &&Address| !transcript.deals().contains_key(*address);
+            let key_of = |address: &Address| self.operators.get(Some(address).filter(fresh)?);
+            batch::check_deals(transcript.info(), &records, memory, key_of);
+        }
     }
 
     fn record(&mut self, bytes: &[u8], memory: &Memory, events: &mut Vec<Event>) {

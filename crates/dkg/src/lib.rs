@@ -38,6 +38,7 @@
 
 pub mod announce;
 pub mod app;
+pub mod batch;
 pub mod block;
 pub mod committed;
 pub mod complain;

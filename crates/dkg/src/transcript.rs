@@ -213,6 +213,13 @@ impl Transcript {
         self.complaints.contains_key(&(*sender, *subject))
     }
 
+    /// Does a Deal count at this height?
+    #[must_use]
+    pub fn takes_deals(&self, height: u64) -> bool {
+        let deadlines = self.info.trigger.deadlines();
+        height > deadlines.announce && height <= deadlines.deal
+    }
+
     /// Takes one record at its height.
     pub fn record(&mut self, height: u64, record: &SignedRecord, memory: &Memory) -> Verdict {
         let header = &record.envelope().header;

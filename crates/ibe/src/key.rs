@@ -1,6 +1,6 @@
 //! Partial signatures and application keys: points of G1 that are secrets.
 
-use quorumkeep_curves::bls::{G1, G2, SecretScalar, pairing_eq};
+use quorumkeep_curves::bls::{G1, G2, PreparedG2, SecretScalar, pairing_eq, pairing_eq_prepared};
 use quorumkeep_curves::enc::Decode;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -110,4 +110,23 @@ pub fn sign_partial(share: &SecretScalar, q: &G1) -> PartialSignature {
 pub fn verify_partial(public_share: &G2, q: &G1, partial: &PartialSignature) -> bool {
     // With `Q` or `Y_j` the identity the equation would accept the identity as a partial of anything.
     !q.is_identity() && !public_share.is_identity() && pairing_eq(partial.point(), &G2::generator(), q, public_share)
+}
+
+/// A public share that many partials are verified against: a verification then costs about a tenth less. 20 KiB.
+#[derive(Clone)]
+pub struct PreparedShare(Option<PreparedG2>);
+
+impl PreparedShare {
+    /// Prepares `Y_j`.
+    #[must_use]
+    pub fn new(public_share: &G2) -> PreparedShare {
+        PreparedShare((!public_share.is_identity()).then(|| PreparedG2::new(public_share)))
+    }
+
+    /// As [`verify_partial`].
+    #[must_use]
+    pub fn verify(&self, q: &G1, partial: &PartialSignature) -> bool {
+        let Some(share) = &self.0 else { return false };
+        !q.is_identity() && pairing_eq_prepared(partial.point(), PreparedG2::generator(), q, share)
+    }
 }

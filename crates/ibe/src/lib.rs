@@ -49,6 +49,6 @@ mod tests;
 
 pub use fo::{DecryptFailed, EncryptError, Encryptor, Kem};
 pub use identity::{APP_ID_LEN_MAX, AppId, AppIdError, AppIdentity, Format, hash_identity, readiness_q};
-pub use key::{AppKey, PartialSignature, sign_partial, verify_partial};
+pub use key::{AppKey, PartialSignature, PreparedShare, sign_partial, verify_partial};
 pub use recover::{RecoverError, Recovered, recover, recover_named};
 pub use suite::Suite;

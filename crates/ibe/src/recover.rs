@@ -1,12 +1,16 @@
 //! Recovery of an application key from partial signatures.
 //!
-//! Optimistic: interpolate any `t` partials and check the result once against the group key. Only if that fails is
-//! every partial verified against its public share; the bad ones are named and the good ones go on. So a client pays
+//! Optimistic: interpolate any `t` partials and check the result once against the group key. Only if that fails are
+//! the partials verified against their public shares; the bad ones are named and the good ones go on. So a client pays
 //! two pairings in the ordinary case, and one liar can delay but never hide.
 
-use quorumkeep_curves::bls::{G1, G2};
+use quorumkeep_curves::bls::{G1, G2, Scalar, pairing_eq};
+use quorumkeep_curves::enc::Writer;
+use quorumkeep_curves::hash::keccak256;
+use quorumkeep_curves::schnorr::batch_coefficient;
+use quorumkeep_curves::tags;
 use quorumkeep_sharing::{Index, Threshold, lagrange};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::key::{AppKey, PartialSignature, verify_partial};
 
@@ -88,9 +92,9 @@ pub fn recover_named(
     if let Some(key) = interpolate(need, q, group_key, &with_shares) {
         return Ok(Recovered { key, culprits: Vec::new() });
     }
-    let (good, bad): (Vec<_>, Vec<_>) =
-        with_shares.into_iter().partition(|item| verify_partial(item.public_share, q, item.partial));
-    let culprits: Vec<Index> = bad.iter().map(|item| item.index).collect();
+    let mut culprits = Vec::new();
+    name_bad(q, &with_shares, &mut culprits);
+    let good: Vec<Item<'_>> = with_shares.into_iter().filter(|item| !culprits.contains(&item.index)).collect();
     if good.len() < usize::from(need) {
         return Err(RecoverError::Bad { culprits });
     }
@@ -138,6 +142,45 @@ fn sorted_distinct<T>(items: &[(Index, T)]) -> Result<Vec<(Index, &T)>, RecoverE
         }
     }
     Ok(sorted)
+}
+
+/// From this many partials on, combinations of both halves cost less than the verification of each.
+const HALVE_MIN: usize = 8;
+
+/// Appends the senders of bad partials, in the order of the items, of which one is bad: halves without a bad one are
+/// passed over at once, so that one liar among `t` costs about `2 log2 t` verifications; as many liars as there can be
+/// cost twice `t`. If none is bad after all, none is named.
+fn name_bad(q: &G1, items: &[Item<'_>], culprits: &mut Vec<Index>) {
+    if items.len() < HALVE_MIN {
+        let bad = items.iter().filter(|item| !verify_partial(item.public_share, q, item.partial));
+        culprits.extend(bad.map(|item| item.index));
+        return;
+    }
+    let (left, right) = items.split_at(items.len() / 2);
+    let left_holds = all_hold(q, left);
+    if !left_holds {
+        name_bad(q, left, culprits);
+    }
+    // What is bad and not on the left is on the right.
+    if left_holds || !all_hold(q, right) {
+        name_bad(q, right, culprits);
+    }
+}
+
+/// `e(sum rho_j sigma_j, G2) = e(Q, sum rho_j Y_j)`, the 128-bit `rho_j` hashed from all of it: a bad partial passes with
+/// probability `2^-128` per attempt of whoever sends it.
+fn all_hold(q: &G1, items: &[Item<'_>]) -> bool {
+    if q.is_identity() || items.iter().any(|item| item.public_share.is_identity()) {
+        return false;
+    }
+    let writer = Writer::new(tags::IBE_PARTIALS_BATCH).point(q).list(items.len());
+    let write = |writer: Writer, item: &Item<'_>| writer.point(item.public_share).fixed(&*item.partial.expose());
+    let preimage = Zeroizing::new(items.iter().fold(writer, write).finish());
+    let seed = keccak256(&preimage);
+    let rho: Vec<Scalar> = (0_u32..).take(items.len()).map(|number| batch_coefficient(&seed, number)).collect();
+    let partials: Zeroizing<Vec<G1>> = Zeroizing::new(items.iter().map(|item| *item.partial.point()).collect());
+    let shares: Vec<G2> = items.iter().map(|item| *item.public_share).collect();
+    pairing_eq(&G1::msm(&partials, &rho), &G2::generator(), q, &G2::msm(&shares, &rho))
 }
 
 /// The first `need` items at zero, if the result is the key of `q` under the group key.

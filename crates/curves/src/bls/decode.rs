@@ -2,7 +2,7 @@
 //!
 //! Decoding a list and checking it are two steps so that the check can be done for many points at once.
 
-use super::Group;
+use super::{Group, subgroup};
 use crate::enc::{Decode, Writer};
 use crate::rules::{self, Rule};
 
@@ -10,8 +10,8 @@ use crate::rules::{self, Rule};
 ///
 /// # Security
 ///
-/// Nothing can be computed with it. [`OnCurve::check`] and [`check_all`] are the only ways on, and the only ways from
-/// bytes to a point.
+/// Nothing can be computed with it. [`OnCurve::check`], [`check_all`] and [`check_many`] are the only ways on, and the only
+/// ways from bytes to a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[must_use]
 pub struct OnCurve<G: Group>(G::Affine);
@@ -67,12 +67,40 @@ impl<G: Group> OnCurve<G> {
     }
 }
 
-/// The points, after their subgroup checks.
+/// The points, after their subgroup checks: one by one, or in G2 together if there are many ([`check_many`]).
 ///
 /// # Errors
 ///
 /// [`NotInSubgroup`] with the position of the first point that is not in the subgroup.
 pub fn check_all<G: Group>(points: &[OnCurve<G>]) -> Result<Vec<G>, NotInSubgroup> {
+    check_many(&[points]).pop().unwrap_or_else(|| Ok(Vec::new()))
+}
+
+/// The points of several lists, after their subgroup checks, each list with its own answer.
+///
+/// Of 160 points of G2 or more all are checked together, which costs a fraction; only if that fails are they checked one
+/// by one, to name the bad ones. So a bad point costs at most twice what it would otherwise.
+///
+/// # Errors
+///
+/// For a list with points that are not in the subgroup: [`NotInSubgroup`] with the position of the first.
+///
+/// # Security
+///
+/// A point outside the subgroup gets through with probability below `2^-128`, per attempt of whoever chooses the points.
+pub fn check_many<G: Group>(lists: &[&[OnCurve<G>]]) -> Vec<Result<Vec<G>, NotInSubgroup>> {
+    let points = || lists.iter().flat_map(|list| list.iter().map(|point| point.0));
+    let many = G::BATCHED_CHECKS && points().count() >= subgroup::BATCH_MIN;
+    let trusted =
+        many && rules::on(Rule::SubgroupCheck) && subgroup::all_in_subgroup::<G>(&points().collect::<Vec<_>>());
+    let of_list = |list: &&[OnCurve<G>]| match trusted {
+        true => Ok(list.iter().map(|point| G::from_affine(&point.0)).collect()),
+        false => check_each(list),
+    };
+    lists.iter().map(of_list).collect()
+}
+
+fn check_each<G: Group>(points: &[OnCurve<G>]) -> Result<Vec<G>, NotInSubgroup> {
     let checked = points.iter().enumerate();
     checked.map(|(index, point)| point.check().map_err(|_| NotInSubgroup { index })).collect()
 }

@@ -21,11 +21,21 @@ pub(crate) mod sealed {
     /// The affine form, and what only this crate may do with it.
     pub trait Inner: Sized {
         type Affine: Copy + Debug + PartialEq + super::Entry;
+        type Serialized: AsRef<[u8]>;
+
+        /// Whether many subgroup checks at once cost less: the smallest factor of the cofactor must not be too small.
+        const BATCHED_CHECKS: bool;
 
         fn in_subgroup(affine: &Self::Affine) -> bool;
         fn from_affine(affine: &Self::Affine) -> Self;
         fn all_to_affine(points: &[Self]) -> Vec<Self::Affine>;
         fn add_affine(&self, affine: &Self::Affine) -> Self;
+        /// The affine form.
+        fn as_affine(&self) -> Self::Affine;
+        /// The sum of points on the curve, in whatever subgroup.
+        fn sum_affine(points: &[&Self::Affine]) -> Self;
+        /// The uncompressed form.
+        fn serialize(affine: &Self::Affine) -> Self::Serialized;
         fn affine_from_compressed(bytes: &[u8]) -> Result<Self::Affine, Decode>;
         fn affine_from_uncompressed(bytes: &[u8]) -> Result<Self::Affine, Decode>;
     }
@@ -85,7 +95,8 @@ pub(crate) fn write_hex(f: &mut Formatter<'_>, bytes: &[u8]) -> core::fmt::Resul
 }
 
 macro_rules! group {
-    ($(#[$doc:meta])* $G:ident, $Point:ty, $Affine:ty, $module:ident, $compressed:literal, $uncompressed:literal) => {
+    ($(#[$doc:meta])* $G:ident, $Point:ty, $Affine:ty, $module:ident, $compressed:literal, $uncompressed:literal,
+     $batched:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         pub struct $G($Point);
@@ -273,6 +284,9 @@ macro_rules! group {
 
         impl sealed::Inner for $G {
             type Affine = $Affine;
+            type Serialized = [u8; $uncompressed];
+
+            const BATCHED_CHECKS: bool = $batched;
 
             fn in_subgroup(affine: &$Affine) -> bool {
                 ffi::$module::in_group(affine)
@@ -289,6 +303,18 @@ macro_rules! group {
 
             fn add_affine(&self, affine: &$Affine) -> Self {
                 Self(ffi::$module::add_affine(&self.0, affine))
+            }
+
+            fn as_affine(&self) -> $Affine {
+                self.to_affine()
+            }
+
+            fn sum_affine(points: &[&$Affine]) -> Self {
+                Self(ffi::$module::sum_of(points))
+            }
+
+            fn serialize(affine: &$Affine) -> [u8; $uncompressed] {
+                ffi::$module::serialize(affine)
             }
 
             fn affine_from_compressed(bytes: &[u8]) -> Result<$Affine, Decode> {
@@ -442,11 +468,11 @@ macro_rules! group {
 
 group!(
     /// A point of G1, in the subgroup of prime order `r`. 48 bytes compressed, 96 uncompressed.
-    G1, blst_p1, blst_p1_affine, g1, 48, 96
+    G1, blst_p1, blst_p1_affine, g1, 48, 96, false
 );
 group!(
     /// A point of G2, in the subgroup of prime order `r`. 96 bytes compressed, 192 uncompressed.
-    G2, blst_p2, blst_p2_affine, g2, 96, 192
+    G2, blst_p2, blst_p2_affine, g2, 96, 192, true
 );
 
 /// From this many points on, additions that share their inversions are cheaper.

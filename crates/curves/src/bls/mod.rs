@@ -19,12 +19,13 @@ mod group;
 mod pairing;
 mod scalar;
 mod secret;
+mod subgroup;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{NotInSubgroup, OnCurve, check_all};
+pub use decode::{NotInSubgroup, OnCurve, check_all, check_many};
 pub(crate) use group::write_hex;
 pub use group::{G1, G2, Group};
-pub use pairing::{Gt, multi_pairing_is_one, pairing, pairing_eq};
+pub use pairing::{Gt, PreparedG2, multi_pairing_is_one, pairing, pairing_eq, pairing_eq_prepared, pairing_prepared};
 pub use scalar::{Scalar, hash_to_scalar};
 pub use secret::SecretScalar;

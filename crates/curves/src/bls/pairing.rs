@@ -10,6 +10,11 @@ use super::field::{Limbs, Wipe};
 use super::{G1, G2, SecretScalar};
 use crate::ffi::gt;
 
+mod power;
+mod prepared;
+
+pub use prepared::{PreparedG2, pairing_eq_prepared, pairing_prepared};
+
 /// An element of the target group, of order `r`.
 ///
 /// # Security
@@ -31,28 +36,10 @@ impl Gt {
         Self(gt::mul(&self.0, &other.0))
     }
 
-    /// `self^secret`, constant-time in the secret: 4-bit windows, every table row read for every window.
+    /// `self^secret`, constant-time in the secret: four digits of 64 bits at once, every table row read for every bit.
     #[must_use]
     pub fn pow_secret(&self, secret: &SecretScalar) -> Self {
-        let mut table = [Self::one(); 16];
-        let mut power = Self::one();
-        for row in &mut table {
-            *row = power;
-            power = power.mul(self);
-        }
-        let mut out = Self::one();
-        for byte in secret.expose().iter() {
-            for nibble in [byte >> 4, byte & 15] {
-                for _ in 0..4 {
-                    out.0 = gt::square(&out.0);
-                }
-                let mut row = select(&table, nibble);
-                out = out.mul(&row);
-                row.zeroize();
-            }
-        }
-        table.zeroize();
-        out
+        power::pow(self, secret)
     }
 
     /// 576 bytes in the order of drand (kyber over kilic's library): 12 coordinates of 48 bytes big-endian, the highest

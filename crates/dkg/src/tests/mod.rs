@@ -1,5 +1,6 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
+mod batch;
 mod encodings;
 mod pedersen;
 mod rounds;

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 use proptest::sample::subsequence;
+use quorumkeep_curves::bls::{G1, G2, SecretScalar};
 
 use super::{Nodes, app, index};
-use crate::{Format, RecoverError, recover, recover_named, verify_partial};
+use crate::{Format, PreparedShare, RecoverError, recover, recover_named, sign_partial, verify_partial};
 
 #[test]
 fn a_partial_verifies_for_its_node_and_identity_only() {
@@ -12,6 +13,22 @@ fn a_partial_verifies_for_its_node_and_identity_only() {
     assert!(verify_partial(&nodes.public_shares[0].1, &q, &partial));
     assert!(!verify_partial(&nodes.public_shares[1].1, &q, &partial));
     assert!(!verify_partial(&nodes.public_shares[0].1, &other_q, &partial));
+    let prepared = |place: usize| PreparedShare::new(&nodes.public_shares[place].1);
+    assert!(prepared(0).verify(&q, &partial));
+    assert!(!prepared(1).verify(&q, &partial));
+    assert!(!prepared(0).verify(&other_q, &partial));
+}
+
+#[test]
+fn the_identity_verifies_nothing() {
+    let nodes = Nodes::new(2, 3, 1);
+    let q = app("a", 0).q(Format::Age);
+    let (_, partial) = nodes.partial(1, &q);
+    assert!(!PreparedShare::new(&G2::identity()).verify(&q, &partial));
+    assert!(!PreparedShare::new(&nodes.public_shares[0].1).verify(&G1::identity(), &partial));
+    let nothing = sign_partial(&SecretScalar::zero(), &q);
+    assert!(!PreparedShare::new(&G2::identity()).verify(&q, &nothing));
+    assert!(!verify_partial(&G2::identity(), &q, &nothing));
 }
 
 #[test]
@@ -89,6 +106,31 @@ fn partials_of_another_version_are_never_combined() {
     assert_eq!(result.err(), Some(RecoverError::GroupKey));
 }
 
+#[test]
+fn errors_of_two_that_cancel_are_named() {
+    let nodes = Nodes::new(16, 20, 8);
+    let q = app("billing", 0).q(Format::Age);
+    let error = SecretScalar::from_public(&quorumkeep_curves::bls::Scalar::from_u64(3));
+    // On one side of the halves, and on both.
+    for (first, second) in [(1, 2), (9, 10), (3, 16), (15, 16)] {
+        let mut partials = nodes.partials(&(1..=20).collect::<Vec<u16>>(), &q);
+        let share = |j: u16| nodes.polynomial.evaluate(index(j));
+        partials[usize::from(first - 1)].1 = sign_partial(&share(first).add(&error), &q);
+        partials[usize::from(second - 1)].1 = sign_partial(&share(second).sub(&error), &q);
+        let recovered = recover_named(nodes.threshold, &q, &nodes.group_key, &nodes.public_shares, &partials).unwrap();
+        assert_eq!(recovered.culprits, [index(first), index(second)]);
+    }
+}
+
+#[test]
+fn nobody_is_named_for_public_shares_of_another_key() {
+    let (old, new) = (Nodes::new(16, 20, 9), Nodes::new(16, 20, 10));
+    let q = app("billing", 0).q(Format::Age);
+    let partials = old.partials(&(1..=20).collect::<Vec<u16>>(), &q);
+    let result = recover(old.threshold, &q, &new.group_key, &old.public_shares, &partials);
+    assert_eq!(result.err(), Some(RecoverError::GroupKey));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
@@ -96,10 +138,10 @@ proptest! {
     #[test]
     fn liars_delay_but_do_not_stop(
         seed in any::<u64>(),
-        liars in subsequence((1..=7u16).collect::<Vec<_>>(), 0..=3),
-        order in Just((1..=7u16).collect::<Vec<_>>()).prop_shuffle(),
+        liars in subsequence((1..=20u16).collect::<Vec<_>>(), 0..=7),
+        order in Just((1..=20u16).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        let nodes = Nodes::new(4, 7, seed);
+        let nodes = Nodes::new(13, 20, seed);
         let (q, other_q) = (app("billing", 0).q(Format::Age), app("payroll", 0).q(Format::Age));
         let partials: Vec<_> =
             order.iter().map(|j| nodes.partial(*j, if liars.contains(j) { &other_q } else { &q })).collect();
