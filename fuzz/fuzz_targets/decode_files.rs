@@ -21,6 +21,7 @@ use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_fuzz::input::{Input, split};
 use quorumkeep_fuzz::seeds::{self, choose};
 use quorumkeep_fuzz::world::{NAME, T, World};
+use quorumkeep_node::evidence::{Claim, Evidence};
 use quorumkeep_node::status::Status;
 use quorumkeep_node::store::{Batch, Loaded, OwnRecord, RoundSecret, ShareRow, Store};
 use quorumkeep_server::board::orderer::Posted;
@@ -234,6 +235,13 @@ fn governed(bytes: &[u8]) {
     }
 }
 
+/// A claim and a log. An orderer's signature stands in the way of every other log, so nothing is ever shown by one.
+fn evidence(bytes: &[u8]) {
+    let Ok(evidence) = Evidence::decode(bytes) else { return };
+    assert_eq!(evidence.encode(), bytes);
+    assert!(evidence.verify(&evidence.network).is_err(), "evidence that nobody made");
+}
+
 fn world() -> &'static World {
     thread_local! {
         static WORLD: &'static World = Box::leak(Box::new(World::new(Protocol::Feldman)));
@@ -374,6 +382,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     );
     let block = world.block(&Ledger::new(world.network, world.config.orderer), vec![vec![1, 2, 3]]);
     let framed = Writer::raw().bytes(&block.encode()).finish();
+    let claim = Claim::Missing { culprit: world.address(0), kind: Kind::Deal, round: 1, key: KEY };
+    let claimed = Evidence { network: world.network, claim, blocks: vec![block.clone()] }.encode();
     let governed = |key, kind, body| world.governed(key, kind, body).encode();
     let genesis = Genesis { name: "other".into(), players_min: 3 };
     let problem = serde_json::to_vec(&Problem::new(quorumkeep_server::problem::Code::Busy, "later")).expect("JSON");
@@ -395,6 +405,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("pointer", choose(8, &pointer)),
         ("certificate", seed_certificate(world)),
         ("blocks", choose(10, &framed)),
+        ("evidence", choose(12, &claimed)),
         ("governed_config", choose(11, &governed(KeyId::ZERO, Kind::Config, world.config.encode()))),
         (
             "governed_genesis",
@@ -403,7 +414,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-const DECODERS: [fn(&[u8]); 12] = [
+const DECODERS: [fn(&[u8]); 13] = [
     network_file,
     operator_file,
     draft_file,
@@ -416,6 +427,7 @@ const DECODERS: [fn(&[u8]); 12] = [
     certificate,
     blocks,
     governed,
+    evidence,
 ];
 
 fuzz_target!(

@@ -1,9 +1,9 @@
 //! The board log, read from the orderer, and evidence that is made of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quorumkeep_dkg::block::Block;
-use quorumkeep_node::evidence::{Claim, Evidence};
+use quorumkeep_node::evidence::{Claim, Evidence, SignedPartial};
 use quorumkeep_server::session::{Answer, Outcome, Session};
 use quorumkeep_store::files::write_new;
 
@@ -34,27 +34,32 @@ pub async fn read(session: &Session, as_json: bool) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// Writes evidence of every wrong answer that its operator signed into this folder, one file per operator; gives the files.
-pub async fn keep_wrong_partials(session: &Session, answers: &[Answer], folder: &Path) -> Result<Vec<PathBuf>> {
+/// Writes evidence of every wrong answer that its operator signed into this folder, one file per operator. What cannot be
+/// written is told and stops nobody: whoever decrypts has what he came for.
+pub async fn keep_wrong_partials(session: &Session, answers: &[Answer], folder: &Path) {
     let signed = |answer: &Answer| match &answer.outcome {
         Outcome::Signed(signed) => Some(signed.as_ref().clone()),
         _ => None,
     };
-    let signed: Vec<_> = answers.iter().filter_map(signed).collect();
-    let Some(first) = signed.first().cloned() else { return Ok(Vec::new()) };
-    let blocks = read(session, true).await?;
-    let mut evidence = Evidence { network: session.file().network, claim: Claim::Partial(first), blocks };
-    let mut files = Vec::new();
+    let signed: Vec<SignedPartial> = answers.iter().filter_map(signed).collect();
+    let Some(first) = signed.first() else { return };
+    let blocks = match read(session, true).await {
+        Ok(blocks) => blocks,
+        Err(error) => return warn(&format!("no evidence was written: {error}")),
+    };
+    let mut evidence = Evidence { network: session.file().network, claim: Claim::Partial(first.clone()), blocks };
     for one in signed {
         let path = folder.join(format!("{}.evidence", one.node));
         evidence.claim = Claim::Partial(one);
-        if let Err(reason) = evidence.verify(&session.file().network) {
-            warn(&format!("no evidence was written: {reason}"));
-            continue;
+        match keep(&evidence, &path) {
+            Ok(()) => warn(&format!("evidence is in {0}; show it: quorumkeep evidence verify {0}", path.display())),
+            Err(error) => warn(&format!("no evidence was written: {error}")),
         }
-        write_new(&path, &evidence.encode(), 0o644)?;
-        warn(&format!("evidence is in {}; show it to others with: quorumkeep evidence verify", path.display()));
-        files.push(path);
     }
-    Ok(files)
+}
+
+/// Only evidence that holds is written.
+fn keep(evidence: &Evidence, path: &Path) -> Result<()> {
+    evidence.verify(&evidence.network).map_err(|reason| Failure::new(Code::NotShown, reason))?;
+    Ok(write_new(path, &evidence.encode(), 0o644)?)
 }

@@ -47,6 +47,15 @@ impl Net {
         Ok(Self { path: path.to_owned(), session })
     }
 
+    /// As [`Self::open`], for a command that cannot do without the board.
+    pub async fn open_with_board(path: &Path) -> Result<Self> {
+        let net = Self::open(path).await?;
+        match net.session.board_error() {
+            None => Ok(net),
+            Some(error) => Err(Failure::new(Code::Unreachable, format!("the board must be read first: {error}"))),
+        }
+    }
+
     /// The key that is meant: the named one, or the only one of the network.
     pub fn key_name(&self, named: Option<&str>) -> Result<String> {
         let on_board = |name: &&str| self.session.governance().has_key(&self.session.key_id(name));
@@ -74,7 +83,7 @@ impl Net {
             Err(error) => error.answers(),
         };
         if let Some(folder) = evidence {
-            keep_wrong_partials(&self.session, answers, folder).await?;
+            keep_wrong_partials(&self.session, answers, folder).await;
         }
         let released = released?;
         self.pin(name, &released.group_key)?;

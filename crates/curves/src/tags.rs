@@ -147,6 +147,8 @@ tags! {
     IBE_READINESS = "QUORUMKEEP_IBE_READINESS_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The partial signature of a node, in its signed answer.
     NODE_PARTIAL = "QUORUMKEEP_NODE_PARTIAL_V1";
+    /// What evidence claims: its hash names it.
+    NODE_CLAIM = "QUORUMKEEP_NODE_CLAIM_V1";
     /// Evidence against an operator, as a file.
     NODE_EVIDENCE = "QUORUMKEEP_NODE_EVIDENCE_V1";
     /// What the owner of an application signs to get a partial signature.

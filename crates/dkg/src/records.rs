@@ -54,8 +54,16 @@ pub fn verify<'k>(
     key_of: impl FnOnce(&crate::ids::Address) -> Option<&'k bn254::PublicKey>,
 ) -> Option<SignedRecord> {
     let id = record_id(bytes);
-    let key = key_of(&envelope.header.sender)?;
+    is_signed(id, &envelope, memory, key_of).then_some(SignedRecord { id, envelope })
+}
+
+/// Does `key_of` know the sender of the record with this id, and did he sign it?
+pub fn is_signed<'k>(
+    id: Digest,
+    envelope: &Envelope,
+    memory: &Memory,
+    key_of: impl FnOnce(&crate::ids::Address) -> Option<&'k bn254::PublicKey>,
+) -> bool {
     // The address is the hash of the key, so the bytes alone decide.
-    let signed = memory.holds(id, Digest::ZERO, || is_signed_by(&envelope, key));
-    signed.then_some(SignedRecord { id, envelope })
+    key_of(&envelope.header.sender).is_some_and(|key| memory.holds(id, Digest::ZERO, || is_signed_by(envelope, key)))
 }

@@ -6,12 +6,11 @@ use clap::Args;
 use quorumkeep_dkg::config::{Config, Member};
 use quorumkeep_dkg::ids::Address;
 
-use super::network::{ProtocolArg, WindowsArg, index_of, threshold};
+use super::network::{ProtocolArg, WindowsArg, index_of, publish, threshold};
 use crate::draft::Draft;
 use crate::failure::{Code, Failure, Result};
 use crate::net::{Net, block_on};
 use crate::operator_file::OperatorFile;
-use crate::output;
 use crate::report::{Report, warn};
 
 /// Shown below the options.
@@ -63,13 +62,7 @@ impl Change {
 
     async fn draft(self) -> Result<Report> {
         let added = self.add.iter().map(|path| OperatorFile::load(path)).collect::<Result<Vec<_>>>()?;
-        let net = Net::open(&self.network).await?;
-        if let Some(error) = net.session.board_error() {
-            return Err(Failure::new(
-                Code::Unreachable,
-                format!("the board must be read to name the predecessor: {error}"),
-            ));
-        }
+        let net = Net::open_with_board(&self.network).await?;
         if !net.session.governance().is_posted() {
             let message = "the board has no configuration yet; submit the first one before changing it";
             return Err(Failure::new(Code::Refused, message));
@@ -79,22 +72,9 @@ impl Change {
         next.check_successor(current)?;
         check_holders_stay(&net, &next).await?;
         let draft = Draft::new(net.session.file().network, current).with_config(&next);
-        output::write(&self.out, draft.to_json()?.as_bytes(), 0o644, false)?;
-        let hint = format!(
-            "\n{} of the operators of today sign it: quorumkeep network sign --draft {} --operator-dir DIR",
-            draft.signers.needed,
-            self.out.display()
-        );
-        let report = Report::text(format!("network {}", draft.network)).line(draft.describe().join("\n")).line(hint);
         let joined: Vec<Address> = next.roster.iter().map(|member| member.address).collect();
-        Ok(report
-            .field("network", draft.network)
-            .field("sequence", next.sequence)
-            .field("config", next.digest())
-            .field("threshold", next.threshold.get())
-            .field("operators", joined)
-            .field("needed", draft.signers.needed)
-            .field("draft_file", &self.out))
+        let report = publish(&draft, &self.out)?.field("sequence", next.sequence).field("config", next.digest());
+        Ok(report.field("threshold", next.threshold.get()).field("operators", joined))
     }
 
     fn successor(&self, current: &Config, added: &[OperatorFile]) -> Result<Config> {

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use quorumkeep_curves::enc::Writer;
-use quorumkeep_curves::tags;
 use quorumkeep_dkg::block::Block;
-use quorumkeep_dkg::ids::{Digest, NetworkId};
+use quorumkeep_dkg::ids::NetworkId;
 use quorumkeep_node::evidence::{Evidence as Proof, Finding, Innocent, scan};
 use quorumkeep_server::network::NetworkFile;
 use quorumkeep_store::files::{read_bounded, write_new};
@@ -125,7 +123,7 @@ impl Show {
 
     fn pick(&self, found: Vec<Finding>) -> Result<Finding> {
         let wanted = self.id.trim_start_matches("0x").to_ascii_lowercase();
-        let mut fitting = found.into_iter().filter(|finding| id(finding).to_string().starts_with(&wanted));
+        let mut fitting = found.into_iter().filter(|finding| finding.claim.id().to_string().starts_with(&wanted));
         match (fitting.next(), fitting.next()) {
             (Some(only), None) => Ok(only),
             (None, _) => Err(Failure::new(Code::NoFinding, format!("the board shows nothing with the id {wanted}"))),
@@ -146,7 +144,11 @@ impl Verify {
             Some(_) => format!("of network {network}"),
             None => format!("of network {network}: is that the network that you mean?"),
         };
-        Ok(report(&finding).line(note).field("network", network).field("blocks", proof.blocks.len()))
+        Ok(report(&finding)
+            .line(note)
+            .field("network", network)
+            .field("network_known", known.is_some())
+            .field("blocks", proof.blocks.len()))
     }
 
     fn known_network(&self) -> Result<Option<NetworkId>> {
@@ -165,14 +167,9 @@ fn not_shown(reason: Innocent) -> Failure {
     Failure::new(Code::NotShown, reason)
 }
 
-/// Names a finding: the hash of its claim.
-fn id(finding: &Finding) -> Digest {
-    Digest(finding.claim.write(Writer::new(tags::NODE_EVIDENCE)).hash())
-}
-
 fn describe(finding: &Finding) -> Value {
     json!({
-        "id": id(finding),
+        "id": finding.claim.id(),
         "culprit": finding.culprit,
         "offence": finding.offence.code(),
         "message": finding.offence.to_string(),
@@ -200,7 +197,7 @@ fn table(found: &[Finding]) -> Table {
     for finding in found {
         let proof = if finding.offence.is_proof() { "yes" } else { "no" };
         table.add_row([
-            id(finding).to_string().chars().take(12).collect(),
+            finding.claim.id().to_string().chars().take(12).collect(),
             finding.height.to_string(),
             finding.culprit.to_string(),
             finding.offence.to_string(),

@@ -280,6 +280,7 @@ impl Sign {
         let (signed, needed) = (draft.signed(), draft.signers.needed);
         let next = match usize::from(needed).saturating_sub(signed.len()) {
             0 => "\nEnough operators signed; post it with: quorumkeep network submit".to_owned(),
+            1 => "\n1 more signature is needed.".to_owned(),
             missing => format!("\n{missing} more signatures are needed."),
         };
         let report =
@@ -321,4 +322,15 @@ impl Show {
             .field("operators", roster)
             .field("keys", &session.file().keys))
     }
+}
+
+/// Writes a draft that nobody signed yet, and reports what it says and how it goes on.
+pub(super) fn publish(draft: &Draft, out: &Path) -> Result<Report> {
+    output::write(out, draft.to_json()?.as_bytes(), 0o644, false)?;
+    let (needed, file) = (draft.signers.needed, out.display());
+    let hint = format!(
+        "\n{needed} of the operators of today sign it: quorumkeep network sign --draft {file} --operator-dir DIR"
+    );
+    let report = Report::text(format!("network {}", draft.network)).line(draft.describe().join("\n")).line(hint);
+    Ok(report.field("network", draft.network).field("needed", needed).field("draft_file", out))
 }

@@ -6,10 +6,10 @@ use clap::Args;
 use quorumkeep_dkg::config::Genesis;
 use quorumkeep_dkg::ids::KeyId;
 
+use super::network::publish;
 use crate::draft::Draft;
 use crate::failure::{Code, Failure, Result};
 use crate::net::{Net, block_on};
-use crate::output;
 use crate::report::Report;
 
 /// Shown below the options.
@@ -45,10 +45,7 @@ impl NewKey {
     }
 
     async fn draft(self) -> Result<Report> {
-        let net = Net::open(&self.network).await?;
-        if let Some(error) = net.session.board_error() {
-            return Err(Failure::new(Code::Unreachable, format!("the board must be read to know its keys: {error}")));
-        }
+        let net = Net::open_with_board(&self.network).await?;
         let (network, config) = (net.session.file().network, net.session.config());
         let key = KeyId::derive(&network, &self.name);
         if net.session.governance().has_key(&key) {
@@ -61,19 +58,7 @@ impl NewKey {
         let genesis = Genesis { name: self.name, players_min: self.players_min.unwrap_or(n) };
         genesis.check(config)?;
         let draft = Draft::new(network, config).with_genesis(&genesis);
-        output::write(&self.out, draft.to_json()?.as_bytes(), 0o644, false)?;
-        let hint = format!(
-            "\n{} of the operators sign it: quorumkeep network sign --draft {} --operator-dir DIR",
-            draft.signers.needed,
-            self.out.display()
-        );
-        let report = Report::text(format!("network {network}")).line(draft.describe().join("\n")).line(hint);
-        Ok(report
-            .field("network", network)
-            .field("name", genesis.name)
-            .field("key", key)
-            .field("protocol", config.protocol.name())
-            .field("needed", draft.signers.needed)
-            .field("draft_file", self.out))
+        let report = publish(&draft, &self.out)?.field("name", genesis.name).field("key", key);
+        Ok(report.field("protocol", config.protocol.name()))
     }
 }

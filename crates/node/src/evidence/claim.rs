@@ -73,7 +73,7 @@ const PARTIAL: u8 = 4;
 
 impl Claim {
     /// Appends the one encoding of the claim.
-    pub fn write(&self, writer: Writer) -> Writer {
+    pub(super) fn write(&self, writer: Writer) -> Writer {
         match self {
             Self::Record { record, culprit } => writer.u8(RECORD).fixed(&record.0).fixed(&culprit.0),
             Self::Missing { culprit, kind, round, key } => {
@@ -82,6 +82,12 @@ impl Claim {
             Self::Receipts { first, second } => writer.u8(RECEIPTS).bytes(first).bytes(second),
             Self::Partial(signed) => signed.write(writer.u8(PARTIAL)),
         }
+    }
+
+    /// Names the claim: the hash of its encoding.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        Digest(self.write(Writer::new(tags::NODE_CLAIM)).hash())
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Decode> {

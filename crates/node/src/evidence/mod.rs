@@ -143,10 +143,7 @@ impl Evidence {
             return Err(Innocent::OtherNetwork(self.network));
         }
         let mut scanner = Scanner::new(*network, &self.blocks, Arc::default())?;
-        let mut found = Vec::new();
-        for block in &self.blocks {
-            found.extend(scanner.read(block)?);
-        }
+        let found = scanner.read_all(&self.blocks)?;
         claim::judge(&self.claim, &scanner, found)
     }
 

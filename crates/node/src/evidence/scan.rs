@@ -37,12 +37,7 @@ pub struct Scanner {
 /// # Errors
 /// [`Innocent`]: the log is not this network's.
 pub fn scan(network: NetworkId, blocks: &[Block]) -> Result<Vec<Finding>, Innocent> {
-    let mut scanner = Scanner::new(network, blocks, Arc::default())?;
-    let mut found = Vec::new();
-    for block in blocks {
-        found.extend(scanner.read(block)?);
-    }
-    Ok(found)
+    Scanner::new(network, blocks, Arc::default())?.read_all(blocks)
 }
 
 impl Scanner {
@@ -88,10 +83,11 @@ impl Scanner {
     /// # Errors
     /// [`Innocent::Board`]: it is not the next block of this board.
     pub fn read(&mut self, block: &Block) -> Result<Vec<Finding>, Innocent> {
-        let unconfirmed = self.confirms_missing_after(block);
-        let foreign = self.foreign_records(block);
+        let records = decoded(block);
+        self.note(&records);
+        let unconfirmed = self.confirms_missing(block.height);
+        let foreign: BTreeSet<Digest> = records.iter().filter(|r| self.is_foreign(&r.envelope)).map(|r| r.id).collect();
         let events = self.ledger.apply(block, &self.memory)?;
-        self.note(block);
         let mut found = Vec::new();
         for event in events {
             match event {
@@ -99,7 +95,7 @@ impl Scanner {
                     tracing::debug!(%culprit, %kind, "no evidence: the record may have been made for another board");
                     self.of_other_board.insert(record);
                 }
-                Event::Fault(culprit, kind, record) => found.extend(self.fault(block, culprit, kind, record)),
+                Event::Fault(culprit, kind, record) => found.extend(self.fault(&records, culprit, kind, record)),
                 Event::Announced(key, round) => found.extend(self.announces_missing(&key, round)),
                 Event::Dealt(key, round) => found.extend(self.deals_missing(&key, round)),
                 Event::Activated(_, output) => {
@@ -116,22 +112,32 @@ impl Scanner {
         Ok(found)
     }
 
-    /// The record that shows it, in this block or, for a wrong dealing, in one before.
-    fn fault(&self, block: &Block, culprit: Address, kind: FaultKind, record: Digest) -> Option<Finding> {
-        let envelope = block.records.iter().find(|bytes| record_id(bytes) == record);
-        let envelope = envelope.and_then(|bytes| Envelope::decode(bytes).ok());
-        let of = envelope.as_ref().map_or(Kind::Complain, |envelope| envelope.header.kind);
-        let key = match &envelope {
-            Some(envelope) => envelope.header.key,
-            None => *self.complaints.get(&record)?,
+    /// Reads all of them and collects what they show.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_all(&mut self, blocks: &[Block]) -> Result<Vec<Finding>, Innocent> {
+        let mut found = Vec::new();
+        for block in blocks {
+            found.extend(self.read(block)?);
+        }
+        Ok(found)
+    }
+
+    /// The record that shows it, in the block just read or, for a wrong dealing, in one before.
+    fn fault(&self, records: &[Record], culprit: Address, kind: FaultKind, record: Digest) -> Option<Finding> {
+        let header = records.iter().find(|read| read.id == record).map(|read| &read.envelope.header);
+        let (of, key) = match header {
+            Some(header) => (header.kind, header.key),
+            None => (Kind::Complain, *self.complaints.get(&record)?),
         };
         let (offence, claim) = (Offence::Record(of, kind), Claim::Record { record, culprit });
-        Some(Finding { culprit, offence, key, height: block.height, claim })
+        Some(Finding { culprit, offence, key, height: self.ledger.head().height, claim })
     }
 
     /// Confirms whose cut is not this board's, and Announces that can be read: their sender may have seen another board.
-    fn foreign_records(&self, block: &Block) -> BTreeSet<Digest> {
-        let is_foreign = |envelope: &Envelope| match envelope.header.kind {
+    fn is_foreign(&self, envelope: &Envelope) -> bool {
+        match envelope.header.kind {
             Kind::Announce => Announce::decode(&envelope.body).is_ok(),
             Kind::Confirm => {
                 let Ok(confirm) = Confirm::decode(&envelope.body) else { return false };
@@ -140,36 +146,24 @@ impl Scanner {
                 cut != Some(confirm.cut)
             }
             _ => false,
-        };
-        let decoded = block.records.iter().filter_map(|bytes| Some((record_id(bytes), Envelope::decode(bytes).ok()?)));
-        decoded.filter(|(_, envelope)| is_foreign(envelope)).map(|(id, _)| id).collect()
-    }
-
-    /// Remembers who dealt and confirmed, whatever it was worth, and what complaints are about.
-    fn note(&mut self, block: &Block) {
-        let found = self.posts(block);
-        for (key, kind, sender) in found {
-            self.posted.entry(key).or_default().insert((kind, sender));
-        }
-        for bytes in &block.records {
-            if let Some(envelope) =
-                Envelope::decode(bytes).ok().filter(|envelope| envelope.header.kind == Kind::Complain)
-            {
-                self.complaints.insert(record_id(bytes), envelope.header.key);
-            }
         }
     }
 
-    /// The signed Announces, Deals and Confirms of running rounds in this block.
-    fn posts(&self, block: &Block) -> Vec<(KeyId, Kind, Address)> {
-        let envelopes = block.records.iter().filter_map(|bytes| Envelope::decode(bytes).ok());
-        let counts = |envelope: &Envelope| {
-            let header = &envelope.header;
-            self.is_due(header)
-                && self.ledger.operator_key(&header.sender).is_some_and(|key| records::is_signed_by(envelope, key))
-        };
-        let counting = envelopes.filter(|envelope| counts(envelope));
-        counting.map(|envelope| (envelope.header.key, envelope.header.kind, envelope.header.sender)).collect()
+    /// Remembers who announced, dealt and confirmed, whatever it was worth, and what complaints are about.
+    fn note(&mut self, records: &[Record]) {
+        let due: Vec<&Record> = records.iter().filter(|record| self.is_post(record)).collect();
+        for record in due {
+            let header = &record.envelope.header;
+            self.posted.entry(header.key).or_default().insert((header.kind, header.sender));
+        }
+        let complaints = records.iter().filter(|record| record.envelope.header.kind == Kind::Complain);
+        self.complaints.extend(complaints.map(|record| (record.id, record.envelope.header.key)));
+    }
+
+    /// Is it a signed Announce, Deal or Confirm of a running round?
+    fn is_post(&self, record: &Record) -> bool {
+        let key_of = |who: &Address| self.ledger.operator_key(who);
+        self.is_due(&record.envelope.header) && records::is_signed(record.id, &record.envelope, &self.memory, key_of)
     }
 
     fn info(&self, key: &KeyId) -> Option<&Arc<Info>> {
@@ -208,20 +202,18 @@ impl Scanner {
         silent.map(|culprit| self.missing((culprit, Kind::Deal), (key, round), self.ledger.head().height)).collect()
     }
 
-    /// At the end of a Confirm window, and before the round is forgotten: who confirmed neither before nor in this block.
-    fn confirms_missing_after(&self, block: &Block) -> Vec<Finding> {
-        let now = self.posts(block);
+    /// At the end of a Confirm window, before the round is forgotten: who did not confirm.
+    fn confirms_missing(&self, height: u64) -> Vec<Finding> {
         let mut found = Vec::new();
         for (key, state) in self.ledger.keys() {
-            let Some(round) = state.round.as_ref().filter(|r| r.trigger().deadlines().confirm == block.height) else {
+            let Some(round) = state.round.as_ref().filter(|r| r.trigger().deadlines().confirm == height) else {
                 continue;
             };
             let Some(Ok(output)) = round.transcript().and_then(|transcript| transcript.outcome()) else { continue };
-            let posted =
-                |who: &Address| self.has_posted(key, Kind::Confirm, who) || now.contains(&(*key, Kind::Confirm, *who));
-            let silent = output.shares().iter().map(|share| share.address).filter(|who| !posted(who));
+            let holders = output.shares().iter().map(|share| share.address);
+            let silent = holders.filter(|who| !self.has_posted(key, Kind::Confirm, who));
             let number = round.trigger().round();
-            found.extend(silent.map(|who| self.missing((who, Kind::Confirm), (key, number), block.height)));
+            found.extend(silent.map(|who| self.missing((who, Kind::Confirm), (key, number), height)));
         }
         found
     }
@@ -230,6 +222,18 @@ impl Scanner {
         let (key, offence) = (*key, Offence::Missing(kind));
         Finding { culprit, offence, key, height, claim: Claim::Missing { culprit, kind, round, key } }
     }
+}
+
+/// A record of the block that is being read.
+struct Record {
+    id: Digest,
+    envelope: Envelope,
+}
+
+/// Those that can be decoded.
+fn decoded(block: &Block) -> Vec<Record> {
+    let read = |bytes: &Vec<u8>| Some(Record { id: record_id(bytes), envelope: Envelope::decode(bytes).ok()? });
+    block.records.iter().filter_map(read).collect()
 }
 
 fn config_in(bytes: &[u8]) -> Option<Config> {

@@ -27,9 +27,7 @@ fn findings(world: &World) -> Vec<(usize, Finding)> {
     let mut found = Vec::new();
     for (number, chain) in world.chains.iter().enumerate() {
         let mut scanner = Scanner::new(world.network, &chain.blocks, world.memory.clone()).unwrap();
-        for block in &chain.blocks {
-            found.extend(scanner.read(block).unwrap().into_iter().map(|finding| (number, finding)));
-        }
+        found.extend(scanner.read_all(&chain.blocks).unwrap().into_iter().map(|finding| (number, finding)));
     }
     found
 }
