@@ -8,7 +8,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ids::Address;
 use quorumkeep_dkg::info::RoundKind;
-use quorumkeep_node::failpoints;
 use quorumkeep_node::serving::{EXPIRY_MS_MAX, Partial, SignError};
 use quorumkeep_node::store::StoreFailed;
 use quorumkeep_node::{Committed, Effects, Event, Level, Node};
@@ -182,7 +181,7 @@ impl Writer {
     }
 
     fn release(&self, committed: Committed) {
-        for notice in committed.notices {
+        for notice in &committed.notices {
             match notice.level {
                 Level::Info => tracing::info!(height = self.node.head().height, "{}", notice.text),
                 Level::Warn => {
@@ -195,17 +194,14 @@ impl Writer {
                 }
             }
         }
-        for bytes in committed.posts {
-            failpoints::hit("node.post.before");
+        let post = |bytes| {
             // A full queue loses nothing: what is not on the board after some blocks is posted again.
             let _ = self.posts.try_send(bytes);
-            failpoints::hit("node.post.after");
-        }
-        for (to, bytes) in committed.sends {
-            failpoints::hit("node.send.before");
+        };
+        let send = |to, bytes: Vec<u8>| {
             let _ = self.sends.try_send(Message { to, reshare: self.is_reshare(&bytes), bytes });
-            failpoints::hit("node.send.after");
-        }
+        };
+        committed.release(post, send);
     }
 
     fn is_reshare(&self, bytes: &[u8]) -> bool {

@@ -44,7 +44,7 @@ impl Budget {
         let max = match header.kind {
             Kind::Complain | Kind::Reconstruct => self.quota.complaints_per_operator.saturating_mul(operators),
             Kind::Announce | Kind::Deal | Kind::Extract | Kind::Confirm => self.quota.each,
-            Kind::Config | Kind::Genesis | Kind::App | Kind::Ack => return true,
+            Kind::Config | Kind::Genesis | Kind::App | Kind::Start | Kind::Ack => return true,
         };
         self.taken.get(&name(header)).is_none_or(|taken| *taken < max)
     }

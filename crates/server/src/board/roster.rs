@@ -17,6 +17,7 @@ use quorumkeep_dkg::config::{Config, ConfigError, Genesis, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
 use quorumkeep_dkg::limits;
+use quorumkeep_dkg::start::Start;
 
 /// Configurations of one network that are accepted. Each needs the signatures of `t` operators.
 const CONFIGS_MAX: usize = 4096;
@@ -183,6 +184,10 @@ impl Roster {
     /// Why not.
     pub fn can_count(&self, envelope: &Envelope, height: u64) -> Result<(), &'static str> {
         let header = &envelope.header;
+        if header.kind == Kind::Start {
+            let is_good = header.key == KeyId::ZERO && Start::decode(&envelope.body).is_ok();
+            return if is_good { Ok(()) } else { Err("this is not the start of a node") };
+        }
         // As long as no key is known, there is nothing to compare with.
         if !self.keys.is_empty() && !self.keys.contains(&header.key) {
             return Err("there is no such key in this network");
