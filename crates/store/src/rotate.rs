@@ -6,10 +6,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::error::StoreError;
 use crate::open;
-use crate::{Point, point};
 use crate::schema::{from_sql, to_sql};
 use crate::seal::{Place, Sealer};
 use crate::sqlite::SqliteStore;
+use crate::{Point, point};
 
 /// Wraps every data key again, under the generation `next`, and puts it in force with the transaction.
 pub fn rewrap(transaction: &Transaction<'_>, old: &Sealer<'_>, next: u64) -> Result<(), StoreError> {

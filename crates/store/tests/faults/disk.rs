@@ -67,7 +67,6 @@ fn d4_a_node_whose_disk_fails_stops_before_anything_leaves_and_comes_back() {
             let running = net.height() - net.height() % net.interval();
             // It may have been away for a phase of the running round: two rounds later it is whole.
             net.run_until_active_after(running);
-            net.run(ALONE_BLOCKS + 4);
             net.check_verbatim();
             assert_eq!(*net.active().unwrap().group_key(), group_key);
         }

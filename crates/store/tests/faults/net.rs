@@ -154,7 +154,8 @@ impl Net {
 
     fn begin(&mut self, keys: &[bn254::SecretKey]) {
         for place in 0..self.seats.len() {
-            let store = SqliteStore::create(&database(&self.seats[place]), self.binding(place), self.kek(place)).unwrap();
+            let store =
+                SqliteStore::create(&database(&self.seats[place]), self.binding(place), self.kek(place)).unwrap();
             self.start_on(place, store.load().unwrap(), Box::new(store));
         }
         let first = governed(self.id, KeyId::ZERO, Kind::Config, self.config.encode(), keys);
@@ -327,7 +328,11 @@ impl Net {
             if envelope.header.round != round || envelope.header.kind == Kind::Start {
                 continue;
             }
-            assert!(loaded.records.iter().any(|own| own.bytes == *bytes), "{:?} left, and is forgotten", envelope.header);
+            assert!(
+                loaded.records.iter().any(|own| own.bytes == *bytes),
+                "{:?} left, and is forgotten",
+                envelope.header
+            );
             if envelope.header.kind == Kind::Confirm {
                 let version = Confirm::decode(&envelope.body).unwrap().version;
                 assert!(loaded.shares.iter().any(|row| row.version == version), "confirmed, and no share on the disk");
