@@ -27,7 +27,7 @@ use rand_core::CryptoRngCore;
 use crate::effects::{Effects, Level};
 use crate::operator::Operator;
 use crate::serving::{Admitted, ServedVersion, Serving};
-use crate::starting::{STARTING, Starting};
+use crate::starting::Starting;
 use crate::store::{Loaded, OwnRecord, Suspension};
 
 /// What names an own record: key, round, kind, subject.
@@ -132,7 +132,8 @@ impl Node {
             versions: BTreeMap::new(),
             active: BTreeMap::new(),
             apps: Arc::default(),
-            suspended: Some(STARTING.to_owned()),
+            // Replaced below, before anybody can ask.
+            suspended: Some("starting".to_owned()),
         });
         let mut node = Self {
             operator,
@@ -392,7 +393,8 @@ impl Node {
     fn not_serving(&self) -> Option<String> {
         match &self.suspension {
             Some(suspension) if !suspension.serves => Some(suspension.reason.clone()),
-            _ => (!self.is_alone() && rules::on(rules::Rule::OwnRecords)).then(|| STARTING.to_owned()),
+            _ if !rules::on(rules::Rule::OwnRecords) => None,
+            _ => self.starting().map(|starting| starting.to_string()),
         }
     }
 }

@@ -80,6 +80,7 @@ struct Gauges {
     shares: Gauge,
     ready: Gauge,
     suspended: Gauge,
+    starting: Gauge,
     commits: Counter,
     alarms: Counter,
     warnings: Counter,
@@ -100,6 +101,8 @@ impl Writer {
             shares: metrics.gauge("shares_kept", "Versions whose share this node keeps"),
             ready: metrics.gauge("ready", "1 if this node can sign with every active version"),
             suspended: metrics.gauge("suspended", "1 if this node has stopped or does not serve"),
+            starting: metrics
+                .gauge("starting_blocks", "Blocks that a node that was started waits for before it serves"),
             commits: metrics.counter("commits", "Transactions committed"),
             alarms: metrics.counter("alarms", "Broken invariants: somebody must look"),
             warnings: metrics.counter("warnings", "Faults of operators, failed rounds, refused records"),
@@ -177,6 +180,8 @@ impl Writer {
         self.gauges.shares.set(i64::try_from(self.node.kept_versions().count()).unwrap_or(i64::MAX));
         self.gauges.ready.set(flag(self.node.serving().is_ready()));
         self.gauges.suspended.set(flag(self.node.suspension().is_some()));
+        let missing = self.node.starting().map_or(0, |starting| starting.blocks_missing);
+        self.gauges.starting.set(i64::try_from(missing).unwrap_or(i64::MAX));
         self.gauges.erasure.set(flag(self.store.is_erasure_pending()));
     }
 

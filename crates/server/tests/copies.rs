@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use quorumkeep_dkg::app::Policy;
+use quorumkeep_node::starting::Waiting;
 use quorumkeep_node::status::Status;
 use quorumkeep_server::node_api::{PartialAnswer, SignBody};
 use quorumkeep_server::runtime::{self, NodeOptions};
@@ -54,6 +55,12 @@ async fn d5_an_old_folder_gives_no_partial_signature_before_it_is_noticed() {
     network.board.take().unwrap().stop().await;
     network.start_node(0).await;
     assert!(!signs(&network, 0).await, "an old disk signs without the board");
+    // It says what it waits for, wherever an operator looks.
+    let starting = network.status(0).await.starting.expect("it is starting");
+    assert_eq!((starting.waits_for, starting.start_height), (Waiting::Board, None));
+    let health: serde_json::Value = network.client(0).get_json("/health").await.unwrap();
+    assert_eq!((&health["ok"], &health["ready"]), (&true.into(), &false.into()));
+    assert!(health["why"].as_str().unwrap().starts_with("starting: it has not read the board"), "{health}");
     network.start_board().await;
     loop {
         // It is asked as fast as it answers, until it has said that it noticed.

@@ -334,7 +334,7 @@ impl Orderer {
         let block = Block::sign(&self.network, &self.head, now_ms.max(self.time_ms), records, &self.key);
         let head = self.commit(&block)?;
         self.pool.remove(chosen.iter().map(|record| &record.id));
-        self.pool.forget_before(self.roster.oldest_round(head.height));
+        self.pool.forget_before(self.roster.oldest_round(head.height), head.height);
         Ok(head)
     }
 

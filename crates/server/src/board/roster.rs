@@ -17,7 +17,7 @@ use quorumkeep_dkg::config::{Config, ConfigError, Genesis, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
 use quorumkeep_dkg::limits;
-use quorumkeep_dkg::start::Start;
+use quorumkeep_dkg::start::{self, Start};
 
 /// Configurations of one network that are accepted. Each needs the signatures of `t` operators.
 const CONFIGS_MAX: usize = 4096;
@@ -185,8 +185,9 @@ impl Roster {
     pub fn can_count(&self, envelope: &Envelope, height: u64) -> Result<(), &'static str> {
         let header = &envelope.header;
         if header.kind == Kind::Start {
-            let is_good = header.key == KeyId::ZERO && Start::decode(&envelope.body).is_ok();
-            return if is_good { Ok(()) } else { Err("this is not the start of a node") };
+            // It must still count in the next block.
+            let is_good = Start::of(envelope).is_some() && start::counts_at(header, height + 1);
+            return if is_good { Ok(()) } else { Err("this is not the start of a node, or an old one") };
         }
         // As long as no key is known, there is nothing to compare with.
         if !self.keys.is_empty() && !self.keys.contains(&header.key) {

@@ -1,7 +1,10 @@
 //! D5 and R10: an old database, and one database on two hosts, are noticed before a partial signature leaves.
 
 use quorumkeep_dkg::config::Protocol;
-use quorumkeep_node::starting::ALONE_BLOCKS;
+use quorumkeep_dkg::envelope::{Envelope, Kind};
+use quorumkeep_dkg::ids::Digest;
+use quorumkeep_dkg::start::START_BLOCKS;
+use quorumkeep_node::starting::{ALONE_BLOCKS, Waiting};
 
 use crate::net::{Net, image};
 
@@ -64,6 +67,7 @@ fn r10_a_copy_beside_the_running_node_is_noticed_before_it_signs() {
             assert!(net.signs(twin).is_err(), "the copy signs");
             net.step();
         }
+        net.check_innocent();
         assert!(net.seats[twin].node().is_halted(), "the copy was not noticed");
         assert!(!net.seats[0].node().is_halted(), "the node that was there first goes on");
         assert!(net.alarms.iter().any(|alarm| alarm.starts_with("0: a second copy")), "it says so");
@@ -110,8 +114,122 @@ fn a_restart_serves_again_after_a_few_blocks() {
         net.seats[1].live = None;
         net.start(1);
         assert!(net.signs(1).is_err(), "before the board has been read");
-        net.run(ALONE_BLOCKS + 2);
+        assert_eq!(starting(&net, 1), Some((Waiting::Board, None, ALONE_BLOCKS + 1)));
+        net.step();
+        assert_eq!(starting(&net, 1), Some((Waiting::Start, None, ALONE_BLOCKS + 1)));
+        for missing in (1..=ALONE_BLOCKS).rev() {
+            net.step();
+            assert_eq!(starting(&net, 1), Some((Waiting::Objections, net.height_of_start(1), missing)));
+            let text = net.seats[1].node().serving().suspended.clone().unwrap();
+            assert!(text.contains(&format!("{missing} of {ALONE_BLOCKS} blocks are missing")), "{text}");
+        }
+        net.step();
+        assert_eq!(starting(&net, 1), None);
         assert_eq!(net.signs(1), Ok(()), "{:?}", net.seats[1].node().suspension());
     }
     net.check_verbatim();
+}
+
+fn starting(net: &Net, place: usize) -> Option<(Waiting, Option<u64>, u64)> {
+    net.seats[place].node().starting().map(|status| (status.waits_for, status.start_height, status.blocks_missing))
+}
+
+/// A copy of the first machine that starts now.
+fn start_copy(net: &mut Net) -> usize {
+    let copy = image(net.seats[0].home.path());
+    let twin = net.add_copy(0, copy);
+    let store = net.open(twin);
+    let loaded = store.load().unwrap();
+    net.start_on(twin, loaded, Box::new(store));
+    twin
+}
+
+/// A step in which at most one of the two signs; which of them does.
+fn step_of_two(net: &mut Net, twin: usize) -> [bool; 2] {
+    net.step();
+    let signs = [net.signs(0).is_ok(), net.signs(twin).is_ok()];
+    assert_ne!(signs, [true, true], "both sign");
+    signs
+}
+
+#[test]
+fn r10_a_copy_that_cannot_post_its_start_never_signs() {
+    let mut net = running(25);
+    net.withheld = |envelope| envelope.header.kind == Kind::Start;
+    let twin = start_copy(&mut net);
+    for _ in 0..START_BLOCKS + 3 * net.interval() {
+        assert!(!step_of_two(&mut net, twin)[1], "the copy signs");
+    }
+    assert_eq!(net.starts_of(0).len(), 1);
+    // The Start that was held back for longer than it counts was made again, and is objected to.
+    net.withheld = |_| false;
+    for _ in 0..ALONE_BLOCKS + 15 {
+        assert!(!step_of_two(&mut net, twin)[1], "the copy signs");
+    }
+    assert_eq!(net.starts_of(0).len(), 3, "the Start of the copy and the objection to it");
+    assert!(net.seats[twin].node().is_halted() && !net.seats[0].node().is_halted());
+}
+
+#[test]
+fn r10_without_its_objection_the_older_copy_stops_before_the_other_signs() {
+    let is_objection =
+        |envelope: &Envelope| envelope.header.kind == Kind::Start && envelope.header.digest != Digest::ZERO;
+    let mut net = running(26);
+    net.withheld = is_objection;
+    let twin = start_copy(&mut net);
+    assert_eq!(step_of_two(&mut net, twin), [true, false]);
+    (0..ALONE_BLOCKS + 2).for_each(|_| drop(step_of_two(&mut net, twin)));
+    assert!(net.seats[0].node().is_halted(), "the board decided for the other");
+    // Both may have posted to the running round before; then the other serves when a later version is settled.
+    let last = net.height() + 5 * net.interval();
+    while net.signs(twin).is_err() {
+        assert!(net.height() < last, "nobody serves: {:?}", net.seats[twin].node().suspension());
+        assert!(!step_of_two(&mut net, twin)[0], "the one that stopped signs");
+    }
+    // An objection that comes too late stops nobody: the one that made it has stopped.
+    net.withheld = |_| false;
+    let (instance, _) = net.starts_of(0).last().unwrap().clone();
+    net.replayed.push(net.objection(0, instance.instance));
+    net.step();
+    assert_eq!(net.signs(twin), Ok(()));
+    net.check_innocent();
+}
+
+#[test]
+fn r10_a_process_that_slept_while_a_copy_began_to_serve_stops_when_it_reads_the_board() {
+    let mut net = running(27);
+    let twin = start_copy(&mut net);
+    let asleep = net.seats[0].live.take();
+    net.run(ALONE_BLOCKS + 3);
+    assert_eq!(net.signs(twin), Ok(()));
+    net.seats[0].live = asleep;
+    net.step();
+    assert!(net.signs(0).is_err() && net.seats[0].node().is_halted(), "two copies sign");
+    assert_eq!(net.signs(twin), Ok(()));
+}
+
+#[test]
+fn r10_replayed_starts_and_those_of_others_stop_nobody() {
+    let mut net = running(28);
+    // Two sessions of one disk, so that the first is known from the disk only.
+    let first = net.starts_of(0);
+    net.seats[0].live = None;
+    net.start(0);
+    net.run(ALONE_BLOCKS + 2);
+    net.replayed.extend(first.iter().map(|(_, bytes)| bytes.clone()));
+    let own = net.starts_of(0).last().unwrap().0.instance;
+    net.replayed.push(net.objection(1, own));
+    net.step();
+    // Later, when the disk has forgotten both.
+    net.run(START_BLOCKS + 1);
+    let old: Vec<_> = net.starts_of(0).into_iter().map(|(_, bytes)| bytes).collect();
+    net.seats[0].live = None;
+    net.start(0);
+    for _ in 0..ALONE_BLOCKS + 2 {
+        net.replayed.extend(old.iter().cloned());
+        net.step();
+    }
+    assert_eq!(net.signs(0), Ok(()), "{:?}", net.seats[0].node().suspension());
+    assert_eq!(net.alarms, Vec::<String>::new());
+    net.check_innocent();
 }

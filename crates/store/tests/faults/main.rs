@@ -7,6 +7,10 @@
 //! | `d4_*` | the disk is full, `fsync` fails |
 //! | `d5_*` | an old database comes back |
 //! | `r10_*` | one database on two hosts |
+//!
+//! What needs real processes, files or sockets is elsewhere under the same names: `r9_*` of the board's points and `d4_*`,
+//! `d5_*`, `r10_*` with servers in the crate `server` (a full disk is a small tmpfs there), a process that aborts at every
+//! point of the store in this crate's unit tests, and `kill -9` at random moments in `crates/cli/tests/kills.rs`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod copies;

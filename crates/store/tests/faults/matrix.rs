@@ -12,6 +12,16 @@ fn points() -> impl Iterator<Item = Point> {
     Point::ALL.iter().copied().filter(|point| !point.name().starts_with("board."))
 }
 
+#[test]
+fn r9_every_step_has_a_point_before_and_after_it() {
+    for step in ["commit", "secret", "share", "send", "post", "confirm", "activate", "delete"] {
+        for moment in ["before", "after"] {
+            let name = format!("node.{step}.{moment}");
+            assert!(points().any(|point| point.name() == name), "{name}");
+        }
+    }
+}
+
 /// A whole generation with one death in it.
 fn generate(protocol: Protocol, fate: Fate, seed: u64) {
     let mut net = Net::new(seed, protocol);

@@ -10,17 +10,20 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use quorumkeep_curves::bn254;
+use quorumkeep_curves::hash::keccak256;
 use quorumkeep_dkg::app::{App, Format, Policy};
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::config::{
     Authority, Config, Genesis, Member, Protocol, SUITE_BLS12381_G2, Windows, governed_header, sign_governed,
 };
 use quorumkeep_dkg::confirm::Confirm;
-use quorumkeep_dkg::envelope::{Envelope, Kind};
+use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
 use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_dkg::memory::Memory;
 use quorumkeep_dkg::output::Output;
+use quorumkeep_dkg::start::Start;
+use quorumkeep_node::evidence::scan;
 use quorumkeep_node::failpoints::{Point, watch};
 use quorumkeep_node::node::Membership;
 use quorumkeep_node::serving::{SignError, SignRequest};
@@ -89,6 +92,10 @@ pub struct Net {
     fate: Option<(usize, Fate)>,
     passed: Rc<Cell<u64>>,
     pub deaths: usize,
+    /// Records that the orderer leaves out.
+    pub withheld: fn(&Envelope) -> bool,
+    /// Records that the orderer puts into the next block, whether they stand on the board or not.
+    pub replayed: Vec<Vec<u8>>,
 }
 
 /// Copies a folder as it is, with a process of its own: closing a copied file here would end SQLite's locks.
@@ -147,6 +154,8 @@ impl Net {
             fate: None,
             passed: Rc::default(),
             deaths: 0,
+            withheld: |_| false,
+            replayed: Vec::new(),
         };
         net.begin(&keys);
         net
@@ -246,7 +255,9 @@ impl Net {
     pub fn make_block(&mut self) {
         let pool = std::mem::take(&mut self.pool);
         let mut known: BTreeSet<&Vec<u8>> = self.recent().iter().flat_map(|block| &block.records).collect();
-        let records = pool.iter().filter(|bytes| known.insert(bytes)).cloned().collect();
+        let is_posted = |bytes: &&Vec<u8>| !(self.withheld)(&Envelope::decode(bytes).unwrap());
+        let mut records: Vec<_> = pool.iter().filter(is_posted).filter(|bytes| known.insert(bytes)).cloned().collect();
+        records.append(&mut self.replayed);
         let time_ms = 1_700_000_000_000 + self.height();
         let block = Block::sign(&self.id, &self.ledger.head(), time_ms, records, &self.orderer);
         self.ledger.apply(&block, &self.memory).unwrap();
@@ -320,6 +331,43 @@ impl Net {
         own.filter(|(envelope, _)| envelope.header.sender == address).collect()
     }
 
+    /// The Starts of this machine's operator that stand on the board.
+    pub fn starts_of(&self, place: usize) -> Vec<(Start, Vec<u8>)> {
+        let address = self.seats[place].address();
+        let own = |bytes: &&Vec<u8>| Envelope::decode(bytes).unwrap().header.sender == address;
+        let records = self.blocks.iter().flat_map(|block| &block.records).filter(own);
+        records.filter_map(|bytes| Some((Start::of(&Envelope::decode(bytes).unwrap())?, bytes.clone()))).collect()
+    }
+
+    /// The height of the block with the last of them.
+    pub fn height_of_start(&self, place: usize) -> Option<u64> {
+        let (_, last) = self.starts_of(place).pop()?;
+        self.blocks.iter().find(|block| block.records.contains(&last)).map(|block| block.height)
+    }
+
+    /// An objection by this machine's operator, made now.
+    pub fn objection(&self, place: usize, other: Digest) -> Vec<u8> {
+        let body = Start { instance: Digest([9; 32]), other }.encode();
+        let header = Header {
+            network: self.id,
+            key: KeyId::ZERO,
+            round: self.height(),
+            digest: other,
+            kind: Kind::Start,
+            sender: self.seats[place].address(),
+            recipient: Address::ZERO,
+        };
+        let hash = Digest(keccak256(&body));
+        Envelope::signed(header, body, &hash, &self.seats[place].secret).encode()
+    }
+
+    /// Whoever reads the board finds nothing that an operator could be blamed for.
+    pub fn check_innocent(&self) {
+        let found = scan(self.id, &self.blocks).unwrap();
+        let proofs: Vec<_> = found.iter().filter(|finding| finding.offence.is_proof()).collect();
+        assert!(proofs.is_empty(), "{proofs:?}");
+    }
+
     /// What has left of the running round is on the disk, and behind every Confirm there is its share.
     fn check_durable(&self, place: usize, loaded: &Loaded) {
         let running = self.ledger.keys().get(&self.key).and_then(|state| state.round.as_ref());
@@ -366,6 +414,7 @@ impl Net {
             assert!(node.serving().is_ready(), "{:?}", node.serving().suspended);
         }
         assert_eq!(self.alarms, Vec::<String>::new());
+        self.check_innocent();
         self.check_verbatim();
     }
 
