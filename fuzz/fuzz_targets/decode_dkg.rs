@@ -24,6 +24,7 @@ use quorumkeep_dkg::output::Output;
 use quorumkeep_dkg::reconstruct::Reconstruct;
 use quorumkeep_dkg::round::Phase;
 use quorumkeep_dkg::secret::RoundSecrets;
+use quorumkeep_dkg::start::Start;
 use quorumkeep_dkg::{limits, records};
 use quorumkeep_fuzz::input::{exactly, split};
 use quorumkeep_fuzz::seeds::{self, choose};
@@ -34,6 +35,9 @@ fn envelope(bytes: &[u8]) {
     assert_eq!(envelope.encode(), bytes);
     let _ = records::body_hash(&envelope);
     assert_ne!(record_id(bytes), Digest::ZERO);
+    if let Some(start) = Start::of(&envelope) {
+        assert_eq!(start.encode(), envelope.body);
+    }
 }
 
 fn block(bytes: &[u8]) {
@@ -61,6 +65,12 @@ fn app(bytes: &[u8]) {
     assert_eq!(app.encode(), bytes);
     let world = quorumkeep_dkg::ids::NetworkId::ZERO;
     let _ = app.check(&world, &quorumkeep_dkg::ids::KeyId::ZERO, None);
+}
+
+fn start(bytes: &[u8]) {
+    if let Ok(start) = Start::decode(bytes) {
+        assert_eq!(start.encode(), bytes);
+    }
 }
 
 fn announce(bytes: &[u8]) {
@@ -239,13 +249,15 @@ fn inputs() -> Vec<(String, Vec<u8>)> {
         previous_signature: [0; 64],
     };
     inputs.push(("app".to_owned(), choose(4, &app.encode())));
+    let start = Start { instance: Digest([1; 32]), other: Digest([2; 32]) };
+    inputs.push(("start".to_owned(), choose(15, &start.encode())));
     inputs.push(("socket".to_owned(), choose(11, b"127.0.0.1:7000")));
     inputs.push(("address".to_owned(), choose(11, world.address(0).to_string().as_bytes())));
     inputs.push(("secrets".to_owned(), choose(12, &*world.secrets[0].to_bytes())));
     inputs
 }
 
-const DECODERS: [fn(&[u8]); 15] = [
+const DECODERS: [fn(&[u8]); 16] = [
     envelope,
     block,
     config,
@@ -261,6 +273,7 @@ const DECODERS: [fn(&[u8]); 15] = [
     secrets,
     extract,
     reconstruct,
+    start,
 ];
 
 fuzz_target!(

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         };
     }
     if cfg!(feature = "failpoints") && arguments.iter().any(|argument| argument == "--list-failpoints") {
-        quorumkeep_node::failpoints::LIST.iter().for_each(|point| print_line(point));
+        quorumkeep_node::failpoints::Point::ALL.iter().for_each(|point| print_line(point.name()));
         return ExitCode::SUCCESS;
     }
     // Asked before the arguments are understood, so that a wrong command line is answered in the wanted form, too.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo test --profile ci -p quorumkeep --test kills                           20 kills
-//! QUORUMKEEP_KILLS=100 cargo test --profile ci -p quorumkeep --test kills      100 kills
+//! QUORUMKEEP_KILLS=500 cargo test --profile ci -p quorumkeep --test kills      500 kills
 //! ```
 //!
 //! `QUORUMKEEP_SEED` repeats the choice of processes and pauses; a failing run prints it.
@@ -99,8 +99,16 @@ impl Killer {
         due.into_iter().for_each(|down: Down| self.network.start(&down.name));
     }
 
-    /// Some may be down: the group key is what it was, and a file opens with the nodes that are there.
+    /// A node that was started while the board was away serves only when the board is back.
+    fn bring_back_board(&mut self) {
+        let (board, nodes) = self.down.drain(..).partition(|down| down.name == BOARD);
+        self.down = nodes;
+        board.into_iter().for_each(|down: Down| self.network.start(&down.name));
+    }
+
+    /// Some nodes may be down: the group key is what it was, and a file opens with the nodes that are there.
     fn look(&mut self) {
+        self.bring_back_board();
         if let Some(status) = self.network.status() {
             self.check_group_key(&status);
         }

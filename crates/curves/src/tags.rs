@@ -127,6 +127,8 @@ tags! {
     DKG_PEDERSEN_H = "QUORUMKEEP_DKG_PEDERSEN_H_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     /// The link proof of a Pedersen DKG.
     DKG_LINK_PROOF = "QUORUMKEEP_DKG_LINK_PROOF_V1";
+    /// The body of a Start record.
+    DKG_START = "QUORUMKEEP_DKG_START_V1";
     /// The receipt for a Deal that came peer to peer.
     DKG_ACK = "QUORUMKEEP_DKG_ACK_V1";
     /// Derivation of a round's secrets from its seed.

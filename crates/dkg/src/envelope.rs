@@ -25,6 +25,8 @@ pub enum Kind {
     Genesis = 2,
     /// Registration of an application.
     App = 3,
+    /// A node has started, or objects to a second copy of itself.
+    Start = 4,
     /// Phase 1: a player takes part.
     Announce = 10,
     /// Phase 2: a dealer's commitments and encrypted dealings.
@@ -51,6 +53,7 @@ impl Kind {
             1 => Self::Config,
             2 => Self::Genesis,
             3 => Self::App,
+            4 => Self::Start,
             10 => Self::Announce,
             11 => Self::Deal,
             12 => Self::Complain,

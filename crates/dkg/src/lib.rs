@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | | `Config`, `Genesis` | [`config`] |
 //! | | `App` | [`app`] |
+//! | | `Start` (means nothing to a round) | [`start`] |
 //! | 1 | `Announce` | [`announce`] |
 //! | 2 | `Deal` | [`deal`] |
 //! | 3 | `Complain` | [`complain`] |
@@ -59,6 +60,7 @@ pub mod records;
 pub mod round;
 pub mod secret;
 pub mod snapshot;
+pub mod start;
 pub mod transcript;
 
 #[cfg(test)]

@@ -305,7 +305,7 @@ impl Node {
         self.journal.insert((key, round, kind, subject), record);
     }
 
-    fn post_unless(&mut self, on_board: bool, bytes: Vec<u8>, fx: &mut Effects) {
+    pub(crate) fn post_unless(&mut self, on_board: bool, bytes: Vec<u8>, fx: &mut Effects) {
         let (id, height) = (record_id(&bytes), self.head().height);
         if on_board {
             self.posted.remove(&id);

@@ -5,9 +5,10 @@
 //! ```
 //! Messages, posts and answers can only be taken out of a [`Committed`]: nothing leaves before what it rests on is durable.
 
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::Address;
 
-use crate::failpoints;
+use crate::failpoints::{self, Point};
 use crate::serving::Partial;
 use crate::store::{Batch, Store, StoreFailed};
 
@@ -72,11 +73,54 @@ impl Effects {
     /// # Errors
     /// [`StoreFailed`]: nothing happened. Unless it is a used nonce, the process must stop.
     pub fn commit(self, store: &mut dyn Store) -> Result<Committed, StoreFailed> {
-        failpoints::hit("node.commit.before");
+        let marks = marks(&self.batch);
+        marks.iter().for_each(|(before, _)| failpoints::hit(*before));
         if !self.batch.is_empty() {
             store.commit(&self.batch)?;
         }
-        failpoints::hit("node.commit.after");
+        marks.iter().for_each(|(_, after)| failpoints::hit(*after));
         Ok(Committed { posts: self.posts, sends: self.sends, answer: self.answer, notices: self.notices })
+    }
+}
+
+impl Committed {
+    /// Lets the records and messages out, in their order.
+    pub fn release(self, mut post: impl FnMut(Vec<u8>), mut send: impl FnMut(Address, Vec<u8>)) {
+        for bytes in self.posts {
+            let confirms = is_confirm(&bytes);
+            failpoints::hit(Point::NodePostBefore);
+            hit_if(confirms, Point::NodeConfirmBefore);
+            post(bytes);
+            hit_if(confirms, Point::NodeConfirmAfter);
+            failpoints::hit(Point::NodePostAfter);
+        }
+        for (to, bytes) in self.sends {
+            failpoints::hit(Point::NodeSendBefore);
+            send(to, bytes);
+            failpoints::hit(Point::NodeSendAfter);
+        }
+    }
+}
+
+/// The fail points before and after the transaction of this batch.
+fn marks(batch: &Batch) -> Vec<(Point, Point)> {
+    let deletes = !(batch.keep_shares.is_empty() && batch.forget_secrets.is_empty());
+    let all = [
+        (true, Point::NodeCommitBefore, Point::NodeCommitAfter),
+        (!batch.round_secrets.is_empty(), Point::NodeSecretBefore, Point::NodeSecretAfter),
+        (!batch.shares.is_empty(), Point::NodeShareBefore, Point::NodeShareAfter),
+        (!batch.outputs.is_empty(), Point::NodeActivateBefore, Point::NodeActivateAfter),
+        (deletes, Point::NodeDeleteBefore, Point::NodeDeleteAfter),
+    ];
+    all.into_iter().filter(|(applies, ..)| *applies).map(|(_, before, after)| (before, after)).collect()
+}
+
+fn is_confirm(bytes: &[u8]) -> bool {
+    cfg!(feature = "failpoints") && Envelope::decode(bytes).is_ok_and(|envelope| envelope.header.kind == Kind::Confirm)
+}
+
+fn hit_if(applies: bool, point: Point) {
+    if applies {
+        failpoints::hit(point);
     }
 }

@@ -16,6 +16,7 @@
 //! | [`serving`] | partial signatures |
 //! | [`evidence`] | what an operator did wrong, for anybody to verify |
 //! | [`effects`], [`store`] | persist before send |
+//! | [`starting`] | one node at a time: an objection to a second copy |
 //! | [`status`] | what it says of itself |
 //! | [`failpoints`] | where a test build can be told to die |
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
@@ -29,6 +30,7 @@ pub mod operator;
 mod outcomes;
 mod peer;
 pub mod serving;
+pub mod starting;
 pub mod status;
 pub mod store;
 

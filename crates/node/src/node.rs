@@ -27,6 +27,7 @@ use rand_core::CryptoRngCore;
 use crate::effects::{Effects, Level};
 use crate::operator::Operator;
 use crate::serving::{Admitted, ServedVersion, Serving};
+use crate::starting::Starting;
 use crate::store::{Loaded, OwnRecord, Suspension};
 
 /// What names an own record: key, round, kind, subject.
@@ -99,6 +100,7 @@ pub struct Node {
     pub(crate) early: BTreeSet<(KeyId, u64, Address)>,
     /// The key and round whose Announce window was judged unfit for this node, so that the alarm sounds once.
     pub(crate) sat_out: Option<(KeyId, u64)>,
+    pub(crate) starting: Starting,
     serving: Arc<Serving>,
 }
 
@@ -130,7 +132,8 @@ impl Node {
             versions: BTreeMap::new(),
             active: BTreeMap::new(),
             apps: Arc::default(),
-            suspended: None,
+            // Replaced below, before anybody can ask.
+            suspended: Some("starting".to_owned()),
         });
         let mut node = Self {
             operator,
@@ -145,6 +148,7 @@ impl Node {
             acks: BTreeMap::new(),
             early: BTreeSet::new(),
             sat_out: None,
+            starting: Starting::default(),
             serving,
         };
         node.refresh_serving();
@@ -241,6 +245,9 @@ impl Node {
                 continue;
             }
             self.look_for_own_records(block, fx);
+            if self.is_halted() {
+                return;
+            }
             let events = match self.ledger.apply(block, &self.memory) {
                 Ok(events) => events,
                 Err(alarm) => return self.leave_board(alarm.to_string(), fx),
@@ -256,7 +263,9 @@ impl Node {
                 self.after_events(fx);
             }
         }
+        self.wait_for_objections();
         if caught_up {
+            self.show_start(rng, fx);
             self.do_duties(rng, fx);
         }
     }
@@ -274,6 +283,7 @@ impl Node {
         if !rules::on(rules::Rule::OwnRecords) {
             return;
         }
+        self.look_for_starts(block, fx);
         for bytes in &block.records {
             let Some((header, body)) = self.foreign_own_record(bytes) else { continue };
             let proves = header == Kind::Announce && Announce::decode(&body).is_ok_and(|a| !a.held.is_empty());
@@ -332,9 +342,14 @@ impl Node {
     /// Has no more to do with this board, and goes on signing with what it holds: whoever runs the orderer must not be
     /// able to stop that. A restart looks at the board again.
     fn leave_board(&mut self, reason: String, fx: &mut Effects) {
-        fx.notice(Level::Alarm, reason.clone());
         // What must not be served for another reason is not served now.
         let serves = self.suspension.as_ref().is_none_or(|suspension| suspension.serves);
+        self.halt_for_now(reason, serves, fx);
+    }
+
+    /// Does nothing more until it is started again.
+    pub(crate) fn halt_for_now(&mut self, reason: String, serves: bool, fx: &mut Effects) {
+        fx.notice(Level::Alarm, reason.clone());
         self.suspension = Some(Suspension { reason, halted: true, until_round_after: 0, serves });
         fx.posts.clear();
         self.refresh_serving();
@@ -368,8 +383,19 @@ impl Node {
             versions,
             active,
             apps,
-            suspended: self.suspension.as_ref().filter(|s| !s.serves).map(|suspension| suspension.reason.clone()),
+            suspended: self.not_serving(),
         });
+    }
+}
+
+impl Node {
+    /// Why no partial signature leaves: a suspension, or a start that the board has not seen yet.
+    fn not_serving(&self) -> Option<String> {
+        match &self.suspension {
+            Some(suspension) if !suspension.serves => Some(suspension.reason.clone()),
+            _ if !rules::on(rules::Rule::OwnRecords) => None,
+            _ => self.starting().map(|starting| starting.to_string()),
+        }
     }
 }
 

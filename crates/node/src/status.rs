@@ -7,6 +7,7 @@ use quorumkeep_dkg::round::Phase;
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
+use crate::starting::StartingStatus;
 
 /// Applications that a [`Status`] lists: strangers can register as many as they like.
 pub const APPS_SHOWN_MAX: usize = 100;
@@ -134,6 +135,9 @@ pub struct Status {
     pub suspended: Option<String>,
     /// Has it stopped until a person has looked?
     pub halted: bool,
+    /// How far it has come since its start, until it serves.
+    #[serde(default)]
+    pub starting: Option<StartingStatus>,
 }
 
 impl Node {
@@ -162,6 +166,7 @@ impl Node {
             ready: self.serving().is_ready(),
             suspended: self.suspension.as_ref().map(|suspension| suspension.reason.clone()),
             halted: self.is_halted(),
+            starting: self.starting(),
         }
     }
 

@@ -20,7 +20,7 @@ use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::output::Output;
 use quorumkeep_dkg::records;
-use quorumkeep_node::serving::{OwnerProof, Partial, SignError, SignRequest};
+use quorumkeep_node::serving::{OwnerProof, Partial, Serving, SignError, SignRequest};
 use quorumkeep_node::status::Status;
 use quorumkeep_node::{Event, Node};
 use quorumkeep_store::Reader;
@@ -168,18 +168,23 @@ async fn status(State(api): State<Api>) -> Result<Response, Problem> {
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
-async fn health() -> Response {
-    ok(json!({ "ok": true }))
+/// The process answers, and says in one sentence why it does not serve.
+async fn health(State(api): State<Api>) -> Response {
+    let why = why_not_ready(&api.shared.serving());
+    ok(json!({ "ok": true, "ready": why.is_none(), "why": why }))
+}
+
+fn why_not_ready(serving: &Serving) -> Option<String> {
+    let unsaid = || "it holds no share of the newest active version".to_owned();
+    (!serving.is_ready()).then(|| serving.suspended.clone().unwrap_or_else(unsaid))
 }
 
 /// Red when this node could not produce a valid partial signature.
 async fn ready(State(api): State<Api>) -> Response {
-    let serving = api.shared.serving();
-    if serving.is_ready() {
-        return ok(json!({ "ready": true }));
+    match why_not_ready(&api.shared.serving()) {
+        None => ok(json!({ "ready": true })),
+        Some(why) => Problem::new(Code::NotReady, why).into_response(),
     }
-    let why = serving.suspended.clone().unwrap_or_else(|| "it holds no share of the newest active version".to_owned());
-    Problem::new(Code::NotReady, why).into_response()
 }
 
 async fn version(State(api): State<Api>) -> Response {

@@ -8,7 +8,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use quorumkeep_dkg::envelope::Envelope;
 use quorumkeep_dkg::ids::Address;
 use quorumkeep_dkg::info::RoundKind;
-use quorumkeep_node::failpoints;
 use quorumkeep_node::serving::{EXPIRY_MS_MAX, Partial, SignError};
 use quorumkeep_node::store::StoreFailed;
 use quorumkeep_node::{Committed, Effects, Event, Level, Node};
@@ -81,6 +80,7 @@ struct Gauges {
     shares: Gauge,
     ready: Gauge,
     suspended: Gauge,
+    starting: Gauge,
     commits: Counter,
     alarms: Counter,
     warnings: Counter,
@@ -101,6 +101,8 @@ impl Writer {
             shares: metrics.gauge("shares_kept", "Versions whose share this node keeps"),
             ready: metrics.gauge("ready", "1 if this node can sign with every active version"),
             suspended: metrics.gauge("suspended", "1 if this node has stopped or does not serve"),
+            starting: metrics
+                .gauge("starting_blocks", "Blocks that a node that was started waits for before it serves"),
             commits: metrics.counter("commits", "Transactions committed"),
             alarms: metrics.counter("alarms", "Broken invariants: somebody must look"),
             warnings: metrics.counter("warnings", "Faults of operators, failed rounds, refused records"),
@@ -178,11 +180,13 @@ impl Writer {
         self.gauges.shares.set(i64::try_from(self.node.kept_versions().count()).unwrap_or(i64::MAX));
         self.gauges.ready.set(flag(self.node.serving().is_ready()));
         self.gauges.suspended.set(flag(self.node.suspension().is_some()));
+        let missing = self.node.starting().map_or(0, |starting| starting.blocks_missing);
+        self.gauges.starting.set(i64::try_from(missing).unwrap_or(i64::MAX));
         self.gauges.erasure.set(flag(self.store.is_erasure_pending()));
     }
 
     fn release(&self, committed: Committed) {
-        for notice in committed.notices {
+        for notice in &committed.notices {
             match notice.level {
                 Level::Info => tracing::info!(height = self.node.head().height, "{}", notice.text),
                 Level::Warn => {
@@ -195,17 +199,14 @@ impl Writer {
                 }
             }
         }
-        for bytes in committed.posts {
-            failpoints::hit("node.post.before");
+        let post = |bytes| {
             // A full queue loses nothing: what is not on the board after some blocks is posted again.
             let _ = self.posts.try_send(bytes);
-            failpoints::hit("node.post.after");
-        }
-        for (to, bytes) in committed.sends {
-            failpoints::hit("node.send.before");
+        };
+        let send = |to, bytes: Vec<u8>| {
             let _ = self.sends.try_send(Message { to, reshare: self.is_reshare(&bytes), bytes });
-            failpoints::hit("node.send.after");
-        }
+        };
+        committed.release(post, send);
     }
 
     fn is_reshare(&self, bytes: &[u8]) -> bool {

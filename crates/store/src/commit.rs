@@ -11,7 +11,7 @@ use crate::error::{StoreError, engine};
 use crate::schema::to_sql;
 use crate::seal::{Place, Sealer, checksum};
 use crate::sqlite::SqliteStore;
-use crate::{point, rotate};
+use crate::{Point, point, rotate};
 
 impl Store for SqliteStore {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreFailed> {
@@ -41,16 +41,16 @@ impl SqliteStore {
         let has_erased = apply.all(batch)?;
         let next = if has_erased {
             let next = self.kek.rotate().map_err(engine)?;
-            point("store.rotate.salt_written");
+            point(Point::StoreRotateSaltWritten);
             let old = Sealer { binding: &self.binding, kek: self.kek.as_ref(), generation: self.generation };
             rotate::rewrap(&transaction, &old, next).map_err(engine)?;
             Some(next)
         } else {
             None
         };
-        point("store.commit.before");
+        point(Point::StoreCommitBefore);
         transaction.commit().map_err(engine)?;
-        point("store.commit.after");
+        point(Point::StoreCommitAfter);
         Ok(next)
     }
 }

@@ -54,17 +54,17 @@ mod schema;
 mod seal;
 mod sqlite;
 
+use quorumkeep_node::failpoints::{self, Point};
+
 pub use error::StoreError;
 pub use kek::{KekError, KekProvider, SaltFileKek};
 pub use reader::{AuditLine, Reader};
 pub use seal::Binding;
 pub use sqlite::SqliteStore;
 
-/// Passes the fail point `name` (see `quorumkeep_node::failpoints`).
-fn point(name: &'static str) {
-    #[cfg(test)]
-    testing::hook(name);
-    quorumkeep_node::failpoints::hit(name);
+/// Passes a fail point.
+fn point(point: Point) {
+    failpoints::hit(point);
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::error::StoreError;
 use crate::open;
-use crate::point;
 use crate::schema::{from_sql, to_sql};
 use crate::seal::{Place, Sealer};
 use crate::sqlite::SqliteStore;
+use crate::{Point, point};
 
 /// Wraps every data key again, under the generation `next`, and puts it in force with the transaction.
 pub fn rewrap(transaction: &Transaction<'_>, old: &Sealer<'_>, next: u64) -> Result<(), StoreError> {
@@ -58,11 +58,11 @@ impl SqliteStore {
         self.generation = generation;
         self.wal_pending = true;
         self.kek_pending = true;
-        point("store.rotate.committed");
+        point(Point::StoreRotateCommitted);
         self.empty_wal();
-        point("store.rotate.checkpointed");
+        point(Point::StoreRotateCheckpointed);
         self.destroy_old_kek();
-        point("store.rotate.old_salt_removed");
+        point(Point::StoreRotateOldSaltRemoved);
     }
 
     /// Tries again what an earlier commit could not wipe.

@@ -1,6 +1,5 @@
 //! Helpers of the tests.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use quorumkeep_curves::bls::SecretScalar;
@@ -12,25 +11,6 @@ use quorumkeep_node::store::{
 use zeroize::Zeroizing;
 
 use crate::{Binding, KekProvider, SaltFileKek, SqliteStore, StoreError};
-
-type Hook = Box<dyn FnMut(&'static str)>;
-
-thread_local! {
-    static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
-}
-
-/// Called at every fail point.
-pub fn hook(name: &'static str) {
-    HOOK.with_borrow_mut(|hook| {
-        if let Some(hook) = hook {
-            hook(name);
-        }
-    });
-}
-
-pub fn set_hook(hook: Option<Hook>) {
-    HOOK.set(hook);
-}
 
 pub const KEY: KeyId = KeyId([0xa1; 32]);
 pub const OTHER_KEY: KeyId = KeyId([0xa2; 32]);

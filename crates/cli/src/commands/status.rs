@@ -112,6 +112,7 @@ fn node_json(report: &NodeReport) -> Value {
         "config": status.map(|status| status.config),
         "halted": status.map(|status| status.halted),
         "suspended": status.and_then(|status| status.suspended.clone()),
+        "starting": status.and_then(|status| status.starting),
         "held": status.map(held),
     })
 }
@@ -128,11 +129,12 @@ fn health(report: &NodeReport) -> String {
     match &report.result {
         Err(error) => display(error),
         Ok(status) if status.halted => "HALTED: a person has to look at its log".to_owned(),
-        Ok(status) => match &status.suspended {
-            Some(reason) => format!("not serving: {reason}"),
-            None if status.ready => "ready".to_owned(),
-            None if status.keys.iter().all(|key| key.active.is_none()) => "up; no version is active yet".to_owned(),
-            None => "up; holds no share of the active version".to_owned(),
+        Ok(status) => match (&status.suspended, &status.starting) {
+            (Some(reason), _) => format!("not serving: {reason}"),
+            (None, Some(starting)) => format!("not serving: {starting}"),
+            _ if status.ready => "ready".to_owned(),
+            _ if status.keys.iter().all(|key| key.active.is_none()) => "up; no version is active yet".to_owned(),
+            _ => "up; holds no share of the active version".to_owned(),
         },
     }
 }

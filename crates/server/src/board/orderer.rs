@@ -10,7 +10,7 @@ use quorumkeep_dkg::block::{Block, BlockRef};
 use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
 use quorumkeep_dkg::ids::{Address, Digest, NetworkId};
 use quorumkeep_dkg::{limits, records};
-use quorumkeep_node::failpoints;
+use quorumkeep_node::failpoints::{self, Point};
 use serde::{Deserialize, Serialize};
 
 use super::db::{BoardDb, DbError};
@@ -334,7 +334,7 @@ impl Orderer {
         let block = Block::sign(&self.network, &self.head, now_ms.max(self.time_ms), records, &self.key);
         let head = self.commit(&block)?;
         self.pool.remove(chosen.iter().map(|record| &record.id));
-        self.pool.forget_before(self.roster.oldest_round(head.height));
+        self.pool.forget_before(self.roster.oldest_round(head.height), head.height);
         Ok(head)
     }
 
@@ -362,9 +362,9 @@ impl Orderer {
         let governed: Vec<_> = block.records.iter().filter_map(governed).collect();
         let reference = block.reference(&self.network);
         self.stopped = true;
-        failpoints::hit("board.commit.before");
+        failpoints::hit(Point::BoardCommitBefore);
         self.db.append(block, &reference.hash, &governed)?;
-        failpoints::hit("board.commit.after");
+        failpoints::hit(Point::BoardCommitAfter);
         self.stopped = false;
         (self.roster, self.head, self.time_ms) = (roster, reference, block.time_ms);
         let head = SignedHead::sign(&self.network, &self.head, self.time_ms, &self.key);

@@ -172,9 +172,11 @@ impl Pool {
         Ok(())
     }
 
-    /// Forgets what was taken for rounds before this one: nothing more of them is taken.
-    pub fn forget_before(&mut self, round: u64) {
+    /// Forgets what was taken for rounds before this one, and the Starts that are too old for a block above `height`: nothing
+    /// more of them is taken.
+    pub fn forget_before(&mut self, round: u64, height: u64) {
         self.budget.forget_before(round);
+        self.budget.forget_starts(height);
     }
 
     /// The records of the next block: governed ones first, then those of rounds, then applications; in each class one of
@@ -293,7 +295,7 @@ mod tests {
             pool.remove(&[of_round(number).id]);
         }
         assert_eq!(pool.add(of_round(4), 3), Err(Full));
-        pool.forget_before(41);
+        pool.forget_before(41, 41);
         assert_eq!(pool.add(of_round(4), 3), Ok(()));
     }
 

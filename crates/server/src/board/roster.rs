@@ -17,6 +17,7 @@ use quorumkeep_dkg::config::{Config, ConfigError, Genesis, governed_header};
 use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId};
 use quorumkeep_dkg::limits;
+use quorumkeep_dkg::start::{self, Start};
 
 /// Configurations of one network that are accepted. Each needs the signatures of `t` operators.
 const CONFIGS_MAX: usize = 4096;
@@ -183,6 +184,11 @@ impl Roster {
     /// Why not.
     pub fn can_count(&self, envelope: &Envelope, height: u64) -> Result<(), &'static str> {
         let header = &envelope.header;
+        if header.kind == Kind::Start {
+            // It must still count in the next block.
+            let is_good = Start::of(envelope).is_some() && start::counts_at(header, height + 1);
+            return if is_good { Ok(()) } else { Err("this is not the start of a node, or an old one") };
+        }
         // As long as no key is known, there is nothing to compare with.
         if !self.keys.is_empty() && !self.keys.contains(&header.key) {
             return Err("there is no such key in this network");

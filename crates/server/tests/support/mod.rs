@@ -30,6 +30,7 @@ pub struct Network {
     pub keys: Vec<bn254::SecretKey>,
     pub config: Config,
     pub file: NetworkFile,
+    pub orderer: SigningKey,
     pub board: Option<service::Running>,
     pub listen: Vec<SocketAddr>,
     pub nodes: Vec<Option<RunningNode>>,
@@ -98,23 +99,28 @@ impl Network {
         config.check().unwrap();
         let board_port = free_port();
         let file = NetworkFile::new(config.clone(), format!("127.0.0.1:{board_port}"), KEY_NAME);
-        let settings = service::Settings {
-            network: file.network,
-            anchor: file.anchor(),
-            interval_ms: BLOCK_MS,
-            listen: ([127, 0, 0, 1], board_port).into(),
-            quota: Default::default(),
-            limits: Default::default(),
-        };
         std::fs::create_dir(dir.path().join("board")).unwrap();
-        let board = service::start(&dir.path().join("board"), orderer, settings).await.unwrap();
         let owner = SigningKey::generate(&mut OsRng);
         let nodes = (0..n).map(|_| None).collect();
-        let mut network = Self { dir, keys, config, file, board: Some(board), listen, nodes, owner };
+        let mut network = Self { dir, keys, config, file, orderer, board: None, listen, nodes, owner };
+        network.start_board().await;
         for index in 0..usize::from(n) {
             network.start_node(index).await;
         }
         network
+    }
+
+    pub async fn start_board(&mut self) {
+        let settings = service::Settings {
+            network: self.file.network,
+            anchor: self.file.anchor(),
+            interval_ms: BLOCK_MS,
+            listen: self.file.board.parse().unwrap(),
+            quota: Default::default(),
+            limits: Default::default(),
+        };
+        let running = service::start(&self.dir.path().join("board"), self.orderer.clone(), settings).await;
+        self.board = Some(running.unwrap());
     }
 
     pub fn node_dir(&self, index: usize) -> PathBuf {

@@ -3,7 +3,7 @@
 use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_dkg::config::Config;
 use quorumkeep_dkg::confirm::Confirm;
-use quorumkeep_dkg::envelope::Kind;
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ledger::Event;
 
 use super::{Strategy, liar};
@@ -25,7 +25,9 @@ impl EmptyBoard {
         let mut fresh = Chain::new(world.network, world.orderer.verifying_key().to_bytes());
         let old = &world.chains[0];
         // The first two blocks hold the first Config and the Genesis.
-        let records = old.blocks.iter().take(2).flat_map(|block| &block.records).cloned();
+        // A node's Start there is not carried over: on this disk nobody remembers having made it.
+        let is_governed = |bytes: &&Vec<u8>| Envelope::decode(bytes).is_ok_and(|e| e.header.kind.is_governed());
+        let records = old.blocks.iter().take(2).flat_map(|block| &block.records).filter(is_governed).cloned();
         fresh.pool = records.zip(1..).map(|(bytes, due)| Pending { bytes, due }).collect();
         let old = std::mem::replace(&mut world.chains[0], fresh);
         let disks = world.seats.iter().map(|seat| seat.store.disk().copy()).collect();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
-use quorumkeep_node::failpoints;
+use quorumkeep_node::failpoints::{Point, watch};
 use quorumkeep_node::store::{Batch, Store};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -51,33 +51,32 @@ fn the_files_open_as_they_are_at_every_step_of_a_replacement() {
     let images = Rc::new(RefCell::new(Vec::new()));
     let seen = Rc::clone(&images);
     let source = home.path().to_path_buf();
-    set_hook(Some(Box::new(move |point| {
+    watch(Some(Box::new(move |point| {
         let copy = Home::new();
         copy_files(&source, copy.path());
         seen.borrow_mut().push((point, copy));
     })));
     commit(&mut store, &activation());
-    set_hook(None);
+    watch(None);
     let images = images.take();
     let names: Vec<_> = images.iter().map(|(point, _)| *point).collect();
     let order = [
-        "store.rotate.salt_written",
-        "store.commit.before",
-        "store.commit.after",
-        "store.rotate.committed",
-        "store.rotate.checkpointed",
-        "store.rotate.old_salt_removed",
+        Point::StoreRotateSaltWritten,
+        Point::StoreCommitBefore,
+        Point::StoreCommitAfter,
+        Point::StoreRotateCommitted,
+        Point::StoreRotateCheckpointed,
+        Point::StoreRotateOldSaltRemoved,
     ];
     assert_eq!(names, order);
-    assert!(order.iter().all(|point| failpoints::LIST.contains(point)));
     let both = images[0].1.salts();
     assert_eq!(both, ["kek-1.salt", "kek-2.salt"], "the image shows the step between");
     for (point, image) in images {
         // The shared memory of the WAL is not on the disk after a loss of power.
         let without = image.image();
         let _ = std::fs::remove_file(without.path().join("node.db-shm"));
-        check(&image, point, is_after_commit(point));
-        check(&without, point, is_after_commit(point));
+        check(&image, point.name(), is_after_commit(point.name()));
+        check(&without, point.name(), is_after_commit(point.name()));
     }
 }
 
@@ -113,7 +112,7 @@ fn run_child(home: &Home) -> Command {
 
 #[test]
 fn a_process_that_aborts_at_any_point_leaves_a_store_that_opens() {
-    for point in failpoints::LIST.iter().filter(|point| point.starts_with("store.")) {
+    for point in Point::ALL.iter().map(|point| point.name()).filter(|name| name.starts_with("store.")) {
         let home = prepared();
         let status = run_child(&home).env("QUORUMKEEP_FAILPOINT", point).status().unwrap();
         assert_eq!(status.signal(), Some(ABORTED), "{point} was not passed: {status}");
@@ -193,4 +192,19 @@ fn a_failed_commit_is_never_tried_again() {
     assert!(matches!(engine_error(store.commit(&activation()).unwrap_err()), crate::StoreError::Stopped));
     drop(store);
     check(&home, "failed", false);
+}
+
+#[test]
+fn d4_a_full_disk_fails_the_commit_and_nothing_is_lost() {
+    let home = prepared();
+    let mut store = home.open().unwrap();
+    let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    store.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    let large = Batch { blocks: vec![(100, vec![7; 1 << 20])], ..activation() };
+    let error = engine_error(store.commit(&large).unwrap_err());
+    assert!(matches!(error, crate::StoreError::DiskFull), "{error}");
+    assert!(error.to_string().contains("free some space"), "{error}");
+    assert!(matches!(engine_error(store.commit(&activation()).unwrap_err()), crate::StoreError::Stopped));
+    drop(store);
+    check(&home, "full", false);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::ids::Digest;
+use quorumkeep_node::failpoints::{Point, watch};
 use rand_core::{OsRng, RngCore};
 
 use super::open;
@@ -93,5 +94,46 @@ fn killed_at_any_moment_no_height_has_two_blocks() {
         assert_eq!(block.height, height);
         let shown = all.get(&height);
         assert!(shown.is_none_or(|hash| *hash == block.hash(&network.id)), "height {height} changed");
+    }
+}
+
+/// Copies the folder as it is, with a process of its own: closing a copied file here would end SQLite's locks.
+fn image(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let status = Command::new("cp").arg("-a").arg(folder.join(".")).arg(copy.path()).status().unwrap();
+    assert!(status.success());
+    copy
+}
+
+/// R9: what the disk holds at each point of the orderer, which is what a process finds that starts after a death there.
+#[test]
+fn r9_the_board_survives_a_death_at_each_of_its_points() {
+    let points: Vec<Point> = Point::ALL.iter().copied().filter(|point| point.name().starts_with("board.")).collect();
+    assert_eq!(points.len(), 2);
+    for point in points {
+        let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(2, 1));
+        let mut orderer = super::started(folder.path(), &network);
+        let genesis = network.genesis("main");
+        orderer.post(&genesis).unwrap();
+        let (source, at_death) = (folder.path().to_owned(), std::rc::Rc::new(std::cell::RefCell::new(None)));
+        let cell = at_death.clone();
+        watch(Some(Box::new(move |passed| {
+            if passed == point {
+                *cell.borrow_mut() = Some(image(&source));
+            }
+        })));
+        let unseen = orderer.make_block(2000).unwrap();
+        watch(None);
+        let disk = at_death.take().unwrap();
+        let mut again = open(disk.path(), &network);
+        let is_durable = point == Point::BoardCommitAfter;
+        let height = if is_durable { unseen.height } else { unseen.height - 1 };
+        assert_eq!(again.log().head().height, height, "{point:?}");
+        // The record that waited is posted again, and stands on the board once.
+        again.post(&genesis).unwrap();
+        again.make_block(3000).unwrap();
+        let blocks = BoardReader::open(disk.path()).unwrap().blocks(1, usize::MAX, usize::MAX).unwrap();
+        let records = blocks.iter().flat_map(|bytes| Block::decode(bytes).unwrap().records);
+        assert_eq!(records.filter(|record| *record == genesis).count(), 1, "{point:?}");
     }
 }

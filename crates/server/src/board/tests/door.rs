@@ -6,6 +6,7 @@ use quorumkeep_dkg::app::{App, Format, Policy};
 use quorumkeep_dkg::config::{Config, ConfigError, governed_header, sign_governed};
 use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId};
+use quorumkeep_dkg::start::{START_BLOCKS, Start};
 use rand_core::OsRng;
 
 use super::core::successor;
@@ -152,4 +153,34 @@ fn who_was_removed_posts_no_applications() {
     orderer.post(&of(1)).unwrap();
     let hands_on = record(&network, 0, key, Kind::Announce, (0, 1), b"x");
     orderer.post(&hands_on).unwrap();
+}
+
+#[test]
+fn starts_are_bounded_and_old_ones_are_refused() {
+    let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(3, 1));
+    let mut orderer = started(folder.path(), &network);
+    let height = orderer.log().head().height;
+    let start = |number: u8, key, round, other: u8| {
+        let body = Start { instance: Digest([number; 32]), other: Digest([other; 32]) }.encode();
+        record(&network, 0, key, Kind::Start, (round, other), &body)
+    };
+    let unreadable = record(&network, 0, KeyId::ZERO, Kind::Start, (height, 0), b"x");
+    let of_a_key = start(1, KeyId::derive(&network.id, "main"), height, 0);
+    let of_the_future = start(1, KeyId::ZERO, height + 1, 0);
+    for wrong in [unreadable, of_a_key, of_the_future] {
+        assert!(matches!(orderer.post(&wrong), Err(Refusal::CannotCount(_))));
+    }
+    // One operator, removed or not, neither fills blocks with them nor keeps a copy of its node from objecting.
+    let next = successor(&network.config, |next| drop(next.roster.remove(0)));
+    orderer.post(&network.governed(Kind::Config, KeyId::ZERO, next.encode())).unwrap();
+    for number in 1..=16 {
+        orderer.post(&start(number, KeyId::ZERO, height, 0)).unwrap();
+        orderer.make_block(u64::from(number)).unwrap();
+    }
+    assert!(matches!(orderer.post(&start(17, KeyId::ZERO, height + 1, 0)), Err(Refusal::Full { .. })));
+    orderer.post(&start(1, KeyId::ZERO, height, 16)).unwrap();
+    (0..START_BLOCKS).for_each(|_| drop(orderer.make_block(17).unwrap()));
+    assert!(matches!(orderer.post(&start(18, KeyId::ZERO, height, 0)), Err(Refusal::CannotCount(_))), "too old");
+    let now = orderer.log().head().height;
+    orderer.post(&start(19, KeyId::ZERO, now, 0)).unwrap();
 }
