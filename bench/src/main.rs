@@ -9,6 +9,7 @@
 //! | `growth` | the same for more and more operators, and the exponent |
 //! | `ibe` | partial signatures, recovery of an application key, encryption against `commonware-cryptography` |
 //! | `file` | our age recipient against age's own X25519 recipient; `--large`: resident memory for 4 GiB |
+//! | `slip39` | SLIP-39 split and combine against the Python reference |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
@@ -20,6 +21,7 @@ mod ibe;
 mod net;
 mod report;
 mod sign;
+mod slip39;
 mod store;
 
 use std::process::ExitCode;
@@ -58,6 +60,8 @@ enum Command {
     Growth(dkg::growth::Arguments),
     /// Partial signatures, application keys, encryption to an application.
     Ibe(ibe::Arguments),
+    /// Mnemonics of SLIP-39.
+    Slip39(slip39::Arguments),
     /// What `sign` is measured against, in a process of its own.
     #[command(hide = true)]
     SignFloor {
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         Command::Dkg(options) => dkg::run(options, rounds),
         Command::Growth(options) => dkg::growth::run(options, rounds),
         Command::Ibe(options) => ibe::run(options, rounds),
+        Command::Slip39(options) => slip39::run(options, rounds),
         Command::DkgMemory { n } => return dkg::child(*n),
         Command::SignFloor { seconds } => {
             println!("{}", sign::floor(*seconds).unwrap_or(f64::NAN));

@@ -35,6 +35,7 @@ use quorumkeep_server::node_api::{
 use quorumkeep_server::problem::Problem;
 use quorumkeep_server::sealed::{self, Passphrase};
 use quorumkeep_server::tls::{Certificates, Identity, Pin};
+use quorumkeep_sharing::{gf256, slip39};
 use quorumkeep_store::{Binding, KekProvider, SaltFileKek, SqliteStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -242,6 +243,18 @@ fn evidence(bytes: &[u8]) {
     assert!(evidence.verify(&evidence.network).is_err(), "evidence that nobody made");
 }
 
+/// A mnemonic of SLIP-39, and a share of bytes.
+fn shares(bytes: &[u8]) {
+    if let Ok(share) = gf256::Share::decode(bytes) {
+        assert_eq!(*share.encode(), bytes);
+    }
+    let Ok(text) = core::str::from_utf8(bytes) else { return };
+    let Ok(share) = slip39::Share::parse(text) else { return };
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(*share.mnemonic(), words.to_ascii_lowercase());
+    let _ = slip39::combine(&[share], &slip39::Passphrase::EMPTY, 0);
+}
+
 fn world() -> &'static World {
     thread_local! {
         static WORLD: &'static World = Box::leak(Box::new(World::new(Protocol::Feldman)));
@@ -358,6 +371,10 @@ fn small_sealed_file() -> Vec<u8> {
     sealed
 }
 
+/// 128 bits, one share, no work.
+const MNEMONIC: &str = "duckling enlarge academic academic agency result length solution fridge kidney coal piece deal \
+                        husband erode duke ajar critical decision keyboard";
+
 fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     let world = world();
     let network = NetworkFile::new(world.config.clone(), "127.0.0.1:7100".to_owned(), NAME);
@@ -405,6 +422,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("pointer", choose(8, &pointer)),
         ("certificate", seed_certificate(world)),
         ("blocks", choose(10, &framed)),
+        ("mnemonic", choose(13, MNEMONIC.as_bytes())),
+        ("byte_share", choose(13, &[3, 0x70, 0xd3, 0x1b, 0x89])),
         ("evidence", choose(12, &claimed)),
         ("governed_config", choose(11, &governed(KeyId::ZERO, Kind::Config, world.config.encode()))),
         (
@@ -414,7 +433,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-const DECODERS: [fn(&[u8]); 13] = [
+const DECODERS: [fn(&[u8]); 14] = [
     network_file,
     operator_file,
     draft_file,
@@ -428,6 +447,7 @@ const DECODERS: [fn(&[u8]); 13] = [
     blocks,
     governed,
     evidence,
+    shares,
 ];
 
 fuzz_target!(

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, status, vss,
+    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
 };
 
 /// Keys that no machine holds.
@@ -62,6 +62,9 @@ pub enum Command {
     /// Verifiable secret sharing, for auditors.
     #[command(subcommand)]
     Vss(vss::Vss),
+    /// Secrets as words on paper: SLIP-39.
+    #[command(subcommand)]
+    Slip39(slip39::Slip39),
     /// The main job, on this machine: real processes, real TLS, real databases.
     Demo(crate::demo::Demo),
     /// The version of this program.

@@ -82,6 +82,19 @@ codes! {
     BadCiphertext = "bad_ciphertext", 3, "The ciphertext is truncated, altered or of another kind.", "Get the file again from its source; nothing was written.";
     DecryptFailed = "decrypt_failed", 3, "The key does not open the ciphertext.", "Check application id, epoch and key; an altered file fails in the same way. Nothing was written.";
 
+    ShareWord = "share_word", 3, "A mnemonic has a word that is not in the list.", "Look at the word that the message names; it is never corrected silently.";
+    ShareLength = "share_length", 3, "A mnemonic has a number of words that none has.", "20 words are 128 bits and 33 words 256 bits; look for a missing or doubled word.";
+    ShareChecksum = "share_checksum", 3, "The checksum of a mnemonic is wrong.", "Compare every word with what is written down, first the one that the message names.";
+    SharePadding = "share_padding", 3, "The padding of a mnemonic is not zero.", "Compare every word with what is written down.";
+    ShareGroup = "share_group", 3, "A mnemonic needs more groups than there are.", "No correct program makes such a mnemonic.";
+    ShareDigest = "share_digest", 3, "The mnemonics do not make a secret.", "At least one of those that are named is wrong; with one more of the set the wrong one is named.";
+    MixedShares = "mixed_shares", 3, "The shares are not of one set.", "Give shares of one set and one generation only.";
+    DuplicateShare = "duplicate_share", 3, "A share was given twice.", "Every share counts once; give another one.";
+    TooFewShares = "too_few_shares", 3, "There are too few shares.", "The message says how many are needed, and of which group.";
+    BadPlan = "bad_plan", 3, "A sharing of that kind is not possible.", "Choose 2 <= t <= n, or groups of one member; at most 16 groups of 16 members.";
+    BadSecret = "bad_secret", 3, "The secret cannot be shared in that way.", "The message says which lengths are possible.";
+    BadPassphrase = "bad_passphrase", 3, "A passphrase has characters that are not possible.", "SLIP-39 knows printable ASCII only, so that every device can enter it.";
+
     FileExists = "file_exists", 4, "A file exists and is not overwritten.", "Choose another path, or move the file away. Output files can be replaced with --force; keys cannot.";
     Refused = "refused", 4, "The rules of the network do not allow it.", "The message names the rule.";
     TooFewSignatures = "too_few_signatures", 4, "Fewer operators signed than are needed.", "Let more operators run: quorumkeep network sign";
@@ -92,6 +105,7 @@ codes! {
     AttestedOnly = "attested_only", 4, "The application is released to attested code only.", "This build cannot present evidence yet.";
     OtherEpoch = "other_epoch", 4, "The ciphertext is of another epoch of the application.", "Keys of earlier epochs are never released again.";
     NoFinding = "no_finding", 4, "The board shows no such finding.", "See: quorumkeep evidence list";
+    WorkLimit = "work_limit", 4, "More work is asked for than is allowed.", "If you made the shares yourself with so much work, raise --iteration-exponent-max.";
     NotShown = "not_shown", 4, "A file of evidence does not show what it claims.", "Believe nothing that the file says; the message names the reason.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";

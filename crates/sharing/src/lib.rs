@@ -11,6 +11,8 @@
 //! | [`Polynomial`] | secret coefficients |
 //! | [`Commitment`] | their public image |
 //! | [`HidingCommitment`] | a commitment that says nothing about them |
+//! | [`gf256`] | Shamir's sharing of byte strings |
+//! | [`slip39`] | sets of mnemonics for people |
 //! | [`lagrange`] | coefficients at 0, and interpolation of points, commitments and secrets |
 //!
 //! # Security
@@ -25,10 +27,12 @@
 
 mod commitment;
 mod dealings;
+pub mod gf256;
 mod hiding;
 mod index;
 pub mod lagrange;
 mod polynomial;
+pub mod slip39;
 #[cfg(test)]
 mod tests;
 mod weights;

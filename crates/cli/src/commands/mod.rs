@@ -13,6 +13,7 @@ pub mod new_key;
 pub mod node;
 pub mod operator;
 pub mod recipient;
+pub mod slip39;
 pub mod status;
 pub mod submit;
 pub mod vss;
@@ -36,6 +37,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Decrypt(command) => decrypt::run(&command, as_json),
         Command::Evidence(command) => evidence::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
+        Command::Slip39(command) => slip39::run(command),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 
 /// As in the crate `curves`: the folder in `QUORUMKEEP_VECTORS`, else `shared/vectors` beside the workspace.
-fn load(path: &str) -> Option<Value> {
+pub(crate) fn load(path: &str) -> Option<Value> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
     let folder = std::env::var_os("QUORUMKEEP_VECTORS").map_or_else(beside, PathBuf::from);
     let Ok(text) = std::fs::read_to_string(folder.join(path)) else {

@@ -1,6 +1,7 @@
 //! Tests of the sharing layer: properties here, vectors from outside in `known`.
 
-mod known;
+mod gf256;
+pub(crate) mod known;
 
 use proptest::prelude::*;
 use quorumkeep_curves::bls::{G1, G2, Scalar, SecretScalar};
