@@ -250,7 +250,7 @@ fn live(network: &mut Network) -> Haul {
 }
 
 #[test]
-fn no_secret_is_in_any_log_database_answer_or_output() {
+fn r14_no_secret_is_in_any_log_database_answer_or_output() {
     let mut network = Network::new(PLAN);
     let (copies, secrets) = live(&mut network).secrets(&network);
     let (share, count) =
