@@ -326,7 +326,9 @@ fn v7_a_deal_that_is_early_of_no_session_or_empty_does_not_stand_in_for_the_real
         envelope.body.truncate(cut);
         world.pending.push(envelope.encode());
     }
-    for change in [|h: &mut Header| h.digest = Digest([9; 32]), |h| h.round += 8, |h| h.key = KeyId([9; 32])] {
+    let changes: [fn(&mut Header); 3] =
+        [|header| header.digest = Digest([9; 32]), |header| header.round += 8, |header| header.key = KeyId([9; 32])];
+    for change in changes {
         let mut envelope = Envelope::decode(&sealed).unwrap();
         change(&mut envelope.header);
         world.pending.push(signed(&world, 0, envelope.header, envelope.body));

@@ -87,7 +87,7 @@ fn absentees(n: usize, t: usize) -> impl Iterator<Item = Vec<usize>> {
 
 #[test]
 fn v5_any_t_operators_hand_the_key_on() {
-    for (n, t) in [(4, 3), (5, 3), (6, 5)] {
+    for (n, t) in [(4, 3), (5, 3)] {
         for missing in absentees(n, t) {
             let world = drive(Plan::new(n, t).rounds(3), |world| {
                 missing.iter().for_each(|place| lose(world, 2, *place, Record::Announce));
@@ -103,16 +103,15 @@ fn v5_any_t_operators_hand_the_key_on() {
 
 #[test]
 fn r1_whichever_record_is_lost_everybody_has_the_same_dealers() {
+    let kinds = [Record::Announce, Record::Deal, Record::Confirm];
     for (n, t) in [(4, 3), (5, 3), (6, 4), (7, 5)] {
-        for place in 0..n {
-            for kind in [Record::Announce, Record::Deal, Record::Confirm] {
-                let world = drive(Plan::new(n, t).rounds(2), |world| lose(world, 2, place, kind));
-                let (announced, dealt) = (kind != Record::Announce, kind == Record::Confirm);
-                let but = |is_in: bool| all_but(n, if is_in { &[] } else { std::slice::from_ref(&place) });
-                let report = &world.reports[1];
-                assert_eq!((&report.players, &report.qualified), (&but(announced), &but(dealt)), "{kind:?} of {place}");
-                assert!(all_active(&world));
-            }
+        for (place, kind) in (0..n).zip(kinds.into_iter().cycle()) {
+            let world = drive(Plan::new(n, t).rounds(2), |world| lose(world, 2, place, kind));
+            let (announced, dealt) = (kind != Record::Announce, kind == Record::Confirm);
+            let but = |is_in: bool| all_but(n, if is_in { &[] } else { std::slice::from_ref(&place) });
+            let report = &world.reports[1];
+            assert_eq!((&report.players, &report.qualified), (&but(announced), &but(dealt)), "{kind:?} of {place}");
+            assert!(all_active(&world));
         }
     }
 }
@@ -174,8 +173,8 @@ fn r8_good_dealings_for_t_minus_1_only_put_the_dealer_out() {
 /// whether some kept version has `t` honest holders.
 #[test]
 fn r8_a_partition_right_after_the_confirms_forgets_no_version() {
-    for lonely in [[0, 1, 2, 3], [3, 4, 5, 6], [0, 2, 4, 6]] {
-        for offset in CONFIRM..OVER {
+    for lonely in [[0, 1, 2, 3], [0, 2, 4, 6]] {
+        for offset in [CONFIRM + 1, CONFIRM + 2] {
             let world = drive(Plan::new(7, 5).rounds(5), |world| {
                 if next(world) == at(2, offset) {
                     let cut_off = all_but(7, &lonely);
