@@ -1,4 +1,4 @@
-//! `docs/attacks.md` is true: every attack has a row, every test that a row names exists, and one of them is named after it.
+//! `docs/attacks.md` is true: every attack has a row, every test in it exists, and one of them is named after the attack.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;

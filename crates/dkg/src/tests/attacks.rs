@@ -1,5 +1,5 @@
-//! Records that nobody may take for another's, for those of another round, key or network, or for more than they are. The
-//! names begin with the attacks of `docs/attacks.md`.
+//! Records that nobody may take for another's, for those of another round, key or network, or for more than they are.
+//! The names begin with the attacks of `docs/attacks.md`.
 
 use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_curves::{schnorr, tags};
@@ -176,8 +176,8 @@ fn v11_nobody_speaks_for_another_in_any_record() {
     is_undisturbed(&world, &events);
 }
 
-/// Old round, other key, other network with the same operators, generation and reshare: every kind of record, before the
-/// honest ones of every phase, as it was and with a header made to fit.
+/// Old round, other key, other network with the same operators, generation and reshare: every kind of record, before
+/// the honest ones of every phase, as it was and with a header made to fit.
 #[test]
 fn r7_what_was_said_elsewhere_is_ignored_and_frames_nobody() {
     let mut foreign = elsewhere(61);

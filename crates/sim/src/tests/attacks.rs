@@ -214,7 +214,7 @@ fn r10_a_node_that_slept_for_three_rounds_has_its_old_place() {
 fn r7_every_record_of_the_rounds_before_comes_again_and_frames_nobody() {
     let world = drive(Plan::new(5, 3).rounds(4), |world| {
         let next = next(world);
-        // Of the round before and the one before that, in the same phase and in others; each time before the honest ones.
+        // Of the round before and the one before that, in the same phase and in others.
         for back in [INTERVAL, INTERVAL - 3, INTERVAL - 6, INTERVAL + 3, 2 * INTERVAL] {
             let Some(height) = next.checked_sub(back).filter(|height| *height > 0) else { continue };
             let records = world.chains[0].blocks[height as usize - 1].records.clone();
@@ -319,7 +319,7 @@ fn r14_old_shares_and_the_secrets_of_rounds_leave_every_disk() {
     });
 }
 
-/// As many honest nodes as may be missing are cut off while the others deal: nobody opens a dealing of an honest dealer.
+/// As many honest nodes as may be missing are cut off while the others deal: nobody opens an honest dealing.
 #[test]
 fn v8d_a_partition_makes_no_honest_node_unveil_a_dealing() {
     for plan in [Plan::new(7, 5), Plan::new(7, 5).pedersen()] {
