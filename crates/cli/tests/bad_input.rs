@@ -150,7 +150,7 @@ fn too_few_nodes(network: &mut Network) {
 /// Somebody deletes the board's blocks and lets it begin again: the nodes generate no second key, raise an alarm, and go
 /// on decrypting, also after a restart.
 #[test]
-fn an_empty_board_where_a_key_was_known_is_an_alarm() {
+fn r11_an_empty_board_where_a_key_was_known_is_an_alarm() {
     let (mut network, status) = with_a_key();
     let group_key = status["keys"][0]["group_key"].clone();
     network.kill(BOARD);
@@ -190,7 +190,7 @@ fn wait_for_alarms(network: &Network, of_first: usize) {
 /// A node is started with another network's board: it takes nothing from it and, because it cannot know whether its disk is the
 /// newest, gives no partial signature. The others go on.
 #[test]
-fn a_node_does_not_believe_the_board_of_another_network() {
+fn r7_a_node_does_not_believe_the_board_of_another_network() {
     let (mut network, _) = with_a_key();
     let mut other = Network::new(PLAN);
     other.start_board();

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use quorumkeep_curves::bls::SecretScalar;
+use quorumkeep_curves::bls::{Scalar, SecretScalar};
 use quorumkeep_curves::bn254;
 use quorumkeep_dkg::ids::{Address, VersionId};
 use quorumkeep_node::store::Loaded;
@@ -250,7 +250,7 @@ fn live(network: &mut Network) -> Haul {
 }
 
 #[test]
-fn no_secret_is_in_any_log_database_answer_or_output() {
+fn r14_no_secret_is_in_any_log_database_answer_or_output() {
     let mut network = Network::new(PLAN);
     let (copies, secrets) = live(&mut network).secrets(&network);
     let (share, count) =
@@ -315,4 +315,67 @@ fn the_search_finds_every_form_of_a_canary() {
     let other = canary.iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
     assert!(scanner.look(Path::new("node.log"), &other).is_empty());
     assert_eq!(decimal(&[1, 0, 0]), "65536");
+}
+
+/// A number as it lies in memory while it is computed with: Montgomery's form, `x * 2^256`.
+fn in_memory(bytes: &[u8]) -> Vec<u8> {
+    let share = Scalar::from_be_bytes(&bytes.try_into().unwrap()).unwrap();
+    (0..256).fold(share, |x, _| x + x).to_be_bytes().to_vec()
+}
+
+/// What these nodes have in memory that can be written to: heap, stacks, data.
+fn memory(network: &Network, number: usize) -> Vec<u8> {
+    use std::os::unix::fs::FileExt;
+    let process = PathBuf::from(format!("/proc/{}", network.pid(&node(number))));
+    let memory = File::open(process.join("mem")).unwrap();
+    let mut all = Vec::new();
+    for line in fs::read_to_string(process.join("maps")).unwrap().lines().filter(|line| line.contains(" rw")) {
+        let (from, to) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).unwrap());
+        let mut region = vec![0; usize::try_from(to - from).unwrap()];
+        // A stack may shrink, and a region may go, while this looks.
+        if memory.read_exact_at(&mut region, from).is_ok() {
+            all.extend(region);
+        }
+    }
+    all
+}
+
+/// Shares, seeds and receive keys among these secrets, as they are and as they lie in memory.
+fn computed_with<'a>(secrets: impl Iterator<Item = &'a Secret>) -> Vec<Secret> {
+    let both = |secret: &Secret| {
+        let is_number = !secret.name.starts_with("seed");
+        let other = is_number.then(|| Secret::new(secret.name.clone(), &in_memory(&secret.bytes), &[]));
+        [Some(secret.clone()), other].into_iter().flatten()
+    };
+    secrets.filter(|secret| !secret.name.starts_with("salt")).flat_map(both).collect()
+}
+
+/// The shares that a node holds are in its memory; those of versions before them, and the secrets of rounds that are over,
+/// are not.
+#[test]
+fn r14_what_was_deleted_is_in_no_nodes_memory() {
+    let mut network = Network::new(Plan { log: "info", ..PLAN });
+    network.start_all();
+    let mut haul = Haul::new(&network);
+    network.submit();
+    haul.look_until(&network, 3);
+    let height = network.wait("an answer", |_| true)["height"].as_u64().unwrap();
+    network.wait_for_version(height + 2 * PLAN.interval);
+    let mut now = Haul::new(&network);
+    now.look_until(&network, 1);
+    let memories: Vec<Vec<u8>> = (1..=PLAN.n).map(|number| memory(&network, number)).collect();
+    let look = |secrets: Vec<Secret>| -> Vec<_> {
+        let scanner = Scanner::new(secrets);
+        let look = |(place, memory): (usize, &Vec<u8>)| scanner.look(Path::new(&node(place + 1)), memory);
+        memories.iter().enumerate().flat_map(look).collect()
+    };
+    // A version that is not settled yet keeps the one before it alive.
+    let old = computed_with(haul.secrets.values().filter(|secret| !now.secrets.contains_key(&secret.bytes)));
+    assert!(old.iter().any(|secret| secret.name.starts_with("share")));
+    let held = computed_with(now.secrets.values().filter(|secret| secret.name.starts_with("share")));
+    let sizes: Vec<usize> = memories.iter().map(Vec::len).collect();
+    assert!(!look(held).is_empty(), "a share that is held is found in {sizes:?} bytes");
+    let found = look(old);
+    assert!(found.is_empty(), "{found:#?}");
 }

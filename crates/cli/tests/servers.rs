@@ -101,7 +101,7 @@ fn a_lost_foreign_or_damaged_database_is_not_replaced() {
 }
 
 #[test]
-fn a_board_of_another_network_is_an_alarm() {
+fn r7_a_board_of_another_network_is_an_alarm() {
     let (kit, other) = (Kit::new(), Kit::new());
     network(&kit);
     let board =

@@ -268,7 +268,7 @@ fn hiding_commitments_are_opened_by_share_and_blinder() {
 // --- The file.
 
 #[test]
-fn fields_that_are_missing_unknown_or_of_another_kind_are_named() {
+fn v6_fields_that_are_missing_unknown_or_of_another_kind_are_named() {
     let sharing = Sharing::new(2);
     let item = sharing.item(1);
     let set = |name: &str, value: Value| with(item.clone(), &[(name, value)]);

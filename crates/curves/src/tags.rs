@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_tag_begins_another_and_all_begin_with_the_name() {
+    fn v14_no_tag_begins_another_and_all_begin_with_the_name() {
         for (i, a) in ALL.iter().enumerate() {
             assert!(a.as_str().starts_with("QUORUMKEEP_"), "{a:?}");
             assert!(a.as_bytes().len() < 256, "{a:?} is too long for a DST");

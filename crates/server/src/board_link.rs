@@ -206,7 +206,7 @@ mod tests {
     use crate::testkit::{Network, anywhere};
 
     #[tokio::test]
-    async fn a_short_answer_is_not_the_end_of_the_board() {
+    async fn r6_a_short_answer_is_not_the_end_of_the_board() {
         let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(2, 1));
         let settings = Settings {
             network: network.id,

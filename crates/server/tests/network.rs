@@ -83,7 +83,7 @@ async fn a_key_is_made_signs_and_is_handed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rounds_complete_through_the_board_when_no_peer_reaches_another() {
+async fn r1_rounds_complete_through_the_board_when_no_peer_reaches_another() {
     let network = Network::start_with(4, 3, false).await;
     network.genesis().await;
     let made = network.wait(0, "active", |status| status.keys.iter().any(|key| key.active.is_some())).await;

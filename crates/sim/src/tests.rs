@@ -1,5 +1,6 @@
 //! Plans by hand: one strategy each, what must come of it, and replay.
 
+mod attacks;
 mod churn;
 mod evidence;
 mod predictions;

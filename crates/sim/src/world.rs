@@ -94,6 +94,8 @@ pub struct World {
     pub replaced_all: Option<Digest>,
     /// Why governed records were refused.
     pub refused: Vec<String>,
+    /// What the nodes told their operators.
+    pub told: Vec<String>,
     recorder: Recorder,
     mail: Vec<Mail>,
     /// One per act of the plan; not there while it plays.
@@ -137,6 +139,7 @@ impl World {
             reports: Vec::new(),
             replaced_all: None,
             refused: Vec::new(),
+            told: Vec::new(),
             recorder: Recorder::default(),
             mail: Vec::new(),
             strategies: plan.acts.iter().map(|act| Some(act.strategy.make())).collect(),
@@ -150,9 +153,15 @@ impl World {
     /// # Errors
     /// An invariant does not hold.
     pub fn run(&mut self) -> Result<Tally, Violation> {
+        self.run_with(|_| {})
+    }
+
+    /// The same, with something done to the network before each block of the hostile rounds.
+    pub(crate) fn run_with(&mut self, mut before_block: impl FnMut(&mut Self)) -> Result<Tally, Violation> {
         let interval = u64::from(self.plan.interval);
         // The first boundary comes after one interval without a round.
         for _ in 0..=interval * (self.plan.rounds + 1) {
+            before_block(self);
             self.step()?;
         }
         if self.state().is_none() {
@@ -423,6 +432,7 @@ impl World {
             if self.verbose && notice.level != Level::Info {
                 println!("{:>5}   seat {place}: {:?} {}", self.height(), notice.level, notice.text);
             }
+            self.told.push(notice.text);
         }
         self.check_disk(place)?;
         for bytes in committed.posts {

@@ -216,9 +216,11 @@ impl Story {
     fn statuses(&mut self) -> Result<Vec<Option<Status>>> {
         let file = NetworkFile::load(&self.stage.path("network.json"))?;
         // On a slow machine the server may have given up a connection that was idle during the step before.
-        let session = match self.session.take() {
-            Some(mut session) if self.runtime.block_on(session.reread()).is_ok() => session,
-            _ => self.runtime.block_on(Session::open(file))?,
+        let kept = self.session.take();
+        let kept = kept.and_then(|mut kept| self.runtime.block_on(kept.reread()).is_ok().then_some(kept));
+        let session = match kept {
+            Some(session) => session,
+            None => self.runtime.block_on(Session::open(file))?,
         };
         let statuses = session.reports().iter().map(|report| report.status().cloned()).collect();
         self.session = Some(session);

@@ -119,7 +119,7 @@ fn the_range_of_secrets() {
 }
 
 #[test]
-fn hostile_points_are_refused() {
+fn v2_v6_hostile_points_are_refused() {
     assert_eq!(Signature::from_bytes(&[0; 64]), Err(Decode::Identity));
     assert_eq!(Signature::from_bytes(&[0xff; 64]), Err(Decode::NotCanonical));
     let mut coordinate_plus_p = key(1).sign(&[1; 32]).to_bytes();
@@ -138,7 +138,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn what_decodes_encodes_to_the_same_bytes(seed: u64, bit in 0..512_usize) {
+    fn v6_what_decodes_encodes_to_the_same_bytes(seed: u64, bit in 0..512_usize) {
         let signature = key(seed).sign(&[3; 32]);
         let mut bytes = signature.to_bytes();
         prop_assert_eq!(Signature::from_bytes(&bytes), Ok(signature));

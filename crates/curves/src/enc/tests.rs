@@ -36,3 +36,41 @@ fn a_huge_length_is_refused_before_anything_is_read() {
     assert_eq!(Reader::new(&[0xff; 8]).bytes(1 << 20), Err(Decode::TooLong));
     assert_eq!(Reader::new(&[0, 0, 0, 9, 1]).bytes(9), Err(Decode::Truncated));
 }
+
+/// Byte strings and a list of them, each with its length.
+fn encoded(fields: &[Vec<u8>], list: &[Vec<u8>]) -> Vec<u8> {
+    let writer = fields.iter().fold(Writer::new(tags::SCHNORR), |writer, field| writer.bytes(field));
+    let writer = writer.list(list.len());
+    list.iter().fold(writer, |writer, field| writer.bytes(field)).finish()
+}
+
+/// All bytes in one row, cut at other places.
+fn cut(all: &[u8], places: &[proptest::sample::Index]) -> Vec<Vec<u8>> {
+    let mut places: Vec<usize> = places.iter().map(|place| place.index(all.len() + 1)).collect();
+    places.sort_unstable();
+    let starts = [0].into_iter().chain(places.iter().copied());
+    let ends = places.iter().copied().chain([all.len()]);
+    starts.zip(ends).map(|(from, to)| all[from..to].to_vec()).collect()
+}
+
+proptest::proptest! {
+    /// `[a, $, b]` and `[a], [b]`: the same bytes cut into other fields, or moved from a field into the list, are other bytes.
+    #[test]
+    fn v14_fields_cannot_move_over_their_boundaries(
+        all in proptest::collection::vec(0u8..4, 0..40),
+        first in proptest::collection::vec(proptest::prelude::any::<proptest::sample::Index>(), 0..4),
+        second in proptest::collection::vec(proptest::prelude::any::<proptest::sample::Index>(), 0..4),
+        (listed_first, listed_second) in (0usize..4, 0usize..4),
+    ) {
+        let (one, two) = (cut(&all, &first), cut(&all, &second));
+        let split = |fields: &[Vec<u8>], listed: usize| {
+            let (fields, list) = fields.split_at(fields.len().saturating_sub(listed));
+            (fields.to_vec(), list.to_vec())
+        };
+        let (one, two) = (split(&one, listed_first), split(&two, listed_second));
+        // A structure knows how many fields it has; only then are two of them compared.
+        if one.0.len() == two.0.len() {
+            proptest::prop_assert_eq!(encoded(&one.0, &one.1) == encoded(&two.0, &two.1), one == two);
+        }
+    }
+}

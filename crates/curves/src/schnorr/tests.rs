@@ -29,13 +29,13 @@ fn bound_to_everything<G: Group>() {
 }
 
 #[test]
-fn a_proof_is_bound_to_everything() {
+fn v4_a_proof_is_bound_to_everything() {
     bound_to_everything::<G1>();
     bound_to_everything::<G2>();
 }
 
 #[test]
-fn the_identity_proves_nothing() {
+fn v2_the_identity_proves_nothing() {
     let nothing = Proof { commitment: G1::identity(), response: Scalar::zero() };
     assert!(!verify(tags::SCHNORR, b"", &G1::identity(), &nothing));
     let item = Item { tag: tags::SCHNORR, context: b"", public: &G1::identity(), proof: &nothing };
@@ -72,7 +72,7 @@ fn a_batch_holds_when_each_holds() {
 }
 
 #[test]
-fn encoding_is_canonical() {
+fn v6_encoding_is_canonical() {
     let (_, good) = proof::<G2>(1, b"");
     let bytes = good.write(Writer::raw()).finish();
     assert_eq!(bytes.len(), Proof::<G2>::LENGTH);

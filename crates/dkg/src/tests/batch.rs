@@ -152,7 +152,7 @@ fn good_deals_are_remembered() {
 }
 
 #[test]
-fn a_deal_that_another_signed_is_nobodys() {
+fn v11_a_deal_that_another_signed_is_nobodys() {
     for round in [Round::feldman(), Round::pedersen()] {
         let mut records = round.records();
         let (mut envelope, other) = (round.seal(1, &round.deals[1]), round.seal(2, &round.deals[2]));
@@ -176,7 +176,7 @@ fn a_deal_that_another_signed_is_nobodys() {
 }
 
 #[test]
-fn a_bad_signature_is_not_remembered_as_good() {
+fn v7_v11_a_bad_signature_is_not_remembered_as_good() {
     let round = Round::feldman();
     let mut records = round.records();
     let mut envelope = round.seal(1, &round.deals[1]);
@@ -190,7 +190,7 @@ fn a_bad_signature_is_not_remembered_as_good() {
 }
 
 #[test]
-fn a_bad_proof_is_named_and_the_others_count() {
+fn v4_a_bad_proof_is_named_and_the_others_count() {
     for mut round in [Round::feldman(), Round::pedersen()] {
         round.deals[2].proof_r.response += Scalar::one();
         round.expect(&round.records(), &[(2, Some(DealFault::ProofOfR))]);
@@ -208,7 +208,7 @@ fn a_bad_proof_is_named_and_the_others_count() {
 }
 
 #[test]
-fn errors_that_cancel_are_found() {
+fn v4_errors_that_cancel_are_found() {
     for mut round in [Round::feldman(), Round::pedersen()] {
         round.deals[0].proof_r.response += Scalar::from_u64(5);
         round.deals[3].proof_r.response -= Scalar::from_u64(5);
@@ -225,7 +225,7 @@ fn errors_that_cancel_are_found() {
 }
 
 #[test]
-fn the_deal_of_another_is_not_ones_own() {
+fn v4_the_deal_of_another_is_not_ones_own() {
     for mut round in [Round::feldman(), Round::pedersen()] {
         round.deals[1] = round.deals[0].clone();
         round.expect(&round.records(), &[(1, Some(DealFault::ProofOfR))]);
@@ -233,7 +233,7 @@ fn the_deal_of_another_is_not_ones_own() {
 }
 
 #[test]
-fn a_point_outside_the_subgroup_is_named_and_the_others_count() {
+fn v2_a_point_outside_the_subgroup_is_named_and_the_others_count() {
     let fault = Some(DealFault::Decode(Decode::NotInSubgroup));
     for (round, last) in [(Round::feldman(), 2), (Round::large(), 10)] {
         for k in [0, last] {
@@ -255,7 +255,7 @@ fn a_point_outside_the_subgroup_is_named_and_the_others_count() {
 }
 
 #[test]
-fn a_deal_of_another_form_does_not_keep_the_others_out() {
+fn v3_v7_a_deal_of_another_form_does_not_keep_the_others_out() {
     for mut round in [Round::feldman(), Round::pedersen()] {
         match &mut round.deals[1].commitment {
             Committed::Feldman(points) => drop(points.pop()),
@@ -271,7 +271,7 @@ fn a_deal_of_another_form_does_not_keep_the_others_out() {
 }
 
 #[test]
-fn of_two_deals_of_one_dealer_the_first_counts() {
+fn r5_v10_of_two_deals_of_one_dealer_the_first_counts() {
     for round in [Round::feldman(), Round::pedersen()] {
         let mut records = round.records();
         let mut second = round.deals[1].clone();

@@ -1,8 +1,10 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
+mod attacks;
 mod batch;
 mod encodings;
 mod pedersen;
+mod rosters;
 mod rounds;
 
 use std::sync::Arc;

@@ -97,7 +97,7 @@ fn a_key_is_generated_and_any_t_shares_are_its_secret() {
 
 /// The same secrets in a Feldman round give another polynomial: the protocol is part of `info_digest`.
 #[test]
-fn deals_of_the_other_protocol_count_as_never_posted() {
+fn r7_deals_of_the_other_protocol_count_as_never_posted() {
     let mut world = World::pedersen(4, 3, 41);
     world.begin();
     world.to_height(12);
@@ -115,7 +115,7 @@ fn deals_of_the_other_protocol_count_as_never_posted() {
 }
 
 #[test]
-fn a_dealer_that_holds_its_extract_back_is_reconstructed_and_gains_nothing() {
+fn v4_a_dealer_that_holds_its_extract_back_is_reconstructed_and_gains_nothing() {
     let mut world = World::pedersen(5, 3, 42);
     let secrets = dealt(&mut world, |_, _| {});
     let hidden = extract_of(&mut world, 1, &secrets).points;
@@ -134,7 +134,7 @@ fn a_dealer_that_holds_its_extract_back_is_reconstructed_and_gains_nothing() {
 }
 
 #[test]
-fn nothing_is_published_of_a_dealer_if_too_few_opened_their_commitments() {
+fn v8d_nothing_is_published_of_a_dealer_if_too_few_opened_their_commitments() {
     let mut world = World::pedersen(5, 3, 43);
     let secrets = dealt(&mut world, |_, _| {});
     post_extracts(&mut world, &[0, 1], &secrets);
@@ -149,7 +149,7 @@ fn nothing_is_published_of_a_dealer_if_too_few_opened_their_commitments() {
 }
 
 #[test]
-fn too_few_published_dealings_fail_the_round_and_wrong_ones_do_not_count() {
+fn v8c_too_few_published_dealings_fail_the_round_and_wrong_ones_do_not_count() {
     let mut world = World::pedersen(5, 3, 44);
     let secrets = dealt(&mut world, |_, _| {});
     post_extracts(&mut world, &[0, 2, 3], &secrets);
@@ -209,7 +209,7 @@ fn v4_an_extract_of_something_else_than_was_committed_to_is_a_fault() {
 }
 
 #[test]
-fn a_wrong_blinder_is_a_wrong_dealing() {
+fn v8b_a_wrong_blinder_is_a_wrong_dealing() {
     let mut world = World::pedersen(4, 3, 46);
     let secrets = dealt(&mut world, |place, deal| {
         if place == 1 {

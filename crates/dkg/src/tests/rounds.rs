@@ -88,7 +88,7 @@ fn a_dkg_activates_settles_and_every_subset_recovers() {
 }
 
 #[test]
-fn too_few_confirms_never_activate_and_late_ones_do_not_count() {
+fn r12_v9_too_few_confirms_never_activate_and_late_ones_do_not_count() {
     let mut world = World::new(4, 3, 2);
     let secrets = dealt(&mut world, |_, _| {});
     world.to_height(14);
@@ -107,7 +107,7 @@ fn too_few_confirms_never_activate_and_late_ones_do_not_count() {
 }
 
 #[test]
-fn a_wrong_dealing_is_complained_of_and_its_dealer_is_out() {
+fn v8a_v8b_a_wrong_dealing_is_complained_of_and_its_dealer_is_out() {
     let mut world = World::new(4, 3, 3);
     let secrets = dealt(&mut world, |place, deal| {
         if place == 1 {
@@ -164,7 +164,7 @@ fn v3_a_commitment_of_another_length_counts_as_never_posted() {
 }
 
 #[test]
-fn the_first_deal_counts_and_a_second_one_is_equivocation() {
+fn r5_v10_the_first_deal_counts_and_a_second_one_is_equivocation() {
     let mut world = World::new(4, 3, 5);
     let secrets = dealt(&mut world, |_, _| {});
     drop(secrets);
@@ -187,7 +187,7 @@ fn the_first_deal_counts_and_a_second_one_is_equivocation() {
 }
 
 #[test]
-fn outcome_is_a_pure_function_of_the_records() {
+fn r1_outcome_is_a_pure_function_of_the_records() {
     let mut world = World::new(4, 3, 6);
     dealt(&mut world, |_, _| {});
     world.to_height(14);
@@ -210,7 +210,7 @@ fn outcome_is_a_pure_function_of_the_records() {
 }
 
 #[test]
-fn another_orderers_block_and_a_gap_are_alarms() {
+fn r6_another_orderers_block_and_a_gap_are_alarms() {
     let mut world = World::new(4, 3, 7);
     world.begin();
     let stranger = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
@@ -243,7 +243,7 @@ fn a_snapshot_at_rest_gives_the_same_ledger() {
 }
 
 #[test]
-fn configurations_follow_each_other_or_are_refused() {
+fn r7_configurations_follow_each_other_or_are_refused() {
     let mut world = World::new(4, 3, 9);
     world.begin();
     let current = world.config.clone();
@@ -275,7 +275,7 @@ fn configurations_follow_each_other_or_are_refused() {
 }
 
 #[test]
-fn a_confirm_without_the_share_or_of_another_board_is_a_fault() {
+fn r8_a_confirm_without_the_share_or_of_another_board_is_a_fault() {
     let mut world = World::new(4, 3, 10);
     let secrets = dealt(&mut world, |_, _| {});
     world.to_height(14);
@@ -333,7 +333,7 @@ fn a_dealer_who_makes_his_own_share_zero_harms_only_himself() {
 }
 
 #[test]
-fn an_impossible_time_is_an_alarm_and_changes_nothing() {
+fn v9_an_impossible_time_is_an_alarm_and_changes_nothing() {
     let mut world = World::new(4, 3, 12);
     world.begin();
     let head = world.ledger.head();
@@ -344,7 +344,7 @@ fn an_impossible_time_is_an_alarm_and_changes_nothing() {
 
 /// A thief with the identity key posts first and often; the holder's Announce still counts in the next round.
 #[test]
-fn many_announces_without_a_share_do_not_crowd_out_the_holder() {
+fn v11_r10_many_announces_without_a_share_do_not_crowd_out_the_holder() {
     let mut world = World::new(4, 3, 13);
     let secrets = dealt(&mut world, |_, _| {});
     world.to_height(14);

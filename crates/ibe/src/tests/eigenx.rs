@@ -135,7 +135,7 @@ fn bad_arguments_are_refused() {
 }
 
 #[test]
-fn recovery_refuses_too_few_and_repeated_points() {
+fn v1_recovery_refuses_too_few_and_repeated_points() {
     let (nodes, app_id, _) = setup();
     let q = hash_eigenx(&app_id);
     let at = |j: u16| (Scalar::from_u64(u64::from(j)), nodes.partial(j, &q).1);

@@ -65,7 +65,7 @@ fn a_negated_u_is_refused() {
 }
 
 #[test]
-fn the_identity_and_points_outside_the_subgroup_are_refused() {
+fn v2_the_identity_and_points_outside_the_subgroup_are_refused() {
     let case = case();
     let kem = case.kem(1);
     let mut identity = [0; 96];

@@ -80,7 +80,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn the_identity_bytes_are_injective(a in parts(), b in parts()) {
+    fn v14_the_identity_bytes_are_injective(a in parts(), b in parts()) {
         let bytes = |p: &([u8; 32], [u8; 32], AppId, u64)| identity(&p.0, &p.1, &p.2, p.3);
         prop_assert_eq!(a == b, bytes(&a) == bytes(&b));
     }

@@ -48,7 +48,7 @@ fn every_subset_of_the_threshold_gives_the_same_key() {
 }
 
 #[test]
-fn duplicates_and_strangers_are_refused() {
+fn v1_duplicates_and_strangers_are_refused() {
     let nodes = Nodes::new(3, 4, 3);
     let q = app("billing", 0).q(Format::Age);
     let run = |indices: &[u16]| {
@@ -94,7 +94,7 @@ fn too_few_good_partials_name_every_culprit() {
 }
 
 #[test]
-fn partials_of_another_version_are_never_combined() {
+fn r2_partials_of_another_version_are_never_combined() {
     let (old, new) = (Nodes::new(2, 3, 6), Nodes::new(2, 3, 7));
     let q = app("billing", 0).q(Format::Age);
     let mixed = vec![old.partial(1, &q), new.partial(2, &q)];

@@ -155,7 +155,7 @@ fn the_config_chain_is_folded_and_what_does_not_fit_is_left_out() {
 }
 
 #[test]
-fn a_group_key_needs_t_operators_and_a_liar_is_named() {
+fn r11_a_group_key_needs_t_operators_and_a_liar_is_named() {
     let world = World::new();
     let session = world.session();
     let (old, new, lie) = (simple(&world, 40, 7), simple(&world, 80, 7), simple(&world, 120, 8));
@@ -173,7 +173,7 @@ fn a_group_key_needs_t_operators_and_a_liar_is_named() {
 }
 
 #[test]
-fn another_group_key_than_the_pinned_one_is_an_alarm() {
+fn r11_another_group_key_than_the_pinned_one_is_an_alarm() {
     let world = World::new();
     let mut session = world.session();
     session.file.pin("main", &point(7)).unwrap();
@@ -188,7 +188,7 @@ fn another_group_key_than_the_pinned_one_is_an_alarm() {
 }
 
 #[test]
-fn no_key_is_pinned_while_the_board_is_not_read() {
+fn r11_no_key_is_pinned_while_the_board_is_not_read() {
     let world = World::new();
     let mut session = world.session();
     let error = crate::client::Error::Timeout { socket: "127.0.0.1:9".into(), what: "connection" };
@@ -202,7 +202,7 @@ fn no_key_is_pinned_while_the_board_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_newer_configuration_than_the_board_shows_ends_it() {
+async fn r6_a_newer_configuration_than_the_board_shows_ends_it() {
     let world = World::new();
     let mut session = world.session();
     let report = |place: usize| {

@@ -39,7 +39,7 @@ fn subset(count: usize, max: u16, seed: u64) -> Vec<Index> {
 }
 
 #[test]
-fn thresholds() {
+fn v12_thresholds() {
     assert_eq!(Index::new(0), None);
     for (n, t) in [(2, 2), (3, 2), (4, 3), (5, 4), (7, 5), (10, 7), (15, 10), (21, 14), (65535, 43690)] {
         assert_eq!(Threshold::default_for(n).unwrap().get(), t);
@@ -73,7 +73,7 @@ fn lagrange_by_hand() {
 }
 
 #[test]
-fn wrong_points_are_refused() {
+fn v1_wrong_points_are_refused() {
     let twice = indices(&[1, 2, 1]);
     assert_eq!(lagrange::at_zero(&twice), Err(Error::Duplicate));
     assert_eq!(lagrange::at_zero(&[]), Err(Error::Empty));
@@ -92,7 +92,7 @@ fn wrong_points_are_refused() {
 }
 
 #[test]
-fn commitments_of_different_lengths_do_not_mix() {
+fn v3_commitments_of_different_lengths_do_not_mix() {
     let (a, b) = (polynomial(3, 1).commit(), polynomial(4, 2).commit());
     assert_eq!(Commitment::sum(&[&a, &b]), Err(Error::Length));
     assert_eq!(Commitment::sum(&[]), Err(Error::Empty));
@@ -137,7 +137,7 @@ fn bad_dealings_are_named() {
 }
 
 #[test]
-fn a_raised_degree_shows_in_the_length_only() {
+fn v3_a_raised_degree_shows_in_the_length_only() {
     // A dealing that fits the longer vector verifies: the caller compares the length with the threshold.
     let long = polynomial(4, 3);
     let commitment = long.commit();
@@ -146,7 +146,7 @@ fn a_raised_degree_shows_in_the_length_only() {
 }
 
 #[test]
-fn the_hash_depends_on_points_and_their_number() {
+fn v14_the_hash_depends_on_points_and_their_number() {
     let g = G2::generator();
     assert_ne!(hash_points(&[g]), hash_points(&[g, g]));
     assert_ne!(hash_points(&[g, g.double()]), hash_points(&[g.double(), g]));
@@ -183,7 +183,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_t_shares_recover_and_the_commitment_agrees(
+    fn v5_any_t_shares_recover_and_the_commitment_agrees(
         t in 2..12_u16,
         extra in 0..4_usize,
         max in prop::sample::select(vec![20_u16, 200, 1024, 1025, u16::MAX]),

@@ -14,7 +14,7 @@ mod confirms;
 mod deals;
 mod disks;
 mod extracts;
-mod liar;
+pub(crate) mod liar;
 mod rogue;
 
 /// How many liars, and of what sort, a strategy needs.

@@ -194,7 +194,7 @@ fn a_suspension_is_set_replaced_and_lifted() {
 }
 
 #[test]
-fn no_secret_reaches_a_file_and_all_files_are_private() {
+fn r14_no_secret_reaches_a_file_and_all_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::new();
     let mut store = home.create();
@@ -213,7 +213,7 @@ fn no_secret_reaches_a_file_and_all_files_are_private() {
 }
 
 #[test]
-fn what_is_deleted_is_gone_from_the_files() {
+fn r14_what_is_deleted_is_gone_from_the_files() {
     let home = Home::new();
     let mut store = home.create();
     commit(&mut store, &full_batch());

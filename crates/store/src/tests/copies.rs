@@ -146,7 +146,7 @@ fn a_row_from_before_a_deletion_is_refused() {
 
 /// The claim of the crate: a database copied before a deletion opens with nothing that is there afterwards.
 #[test]
-fn a_copied_database_opens_nothing_after_a_deletion() {
+fn r14_a_copied_database_opens_nothing_after_a_deletion() {
     let home = Home::new();
     let mut store = home.create();
     commit(&mut store, &full_batch());

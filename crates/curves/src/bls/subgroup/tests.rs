@@ -118,7 +118,7 @@ fn honest_points_pass_and_stay_what_they_are() {
 }
 
 #[test]
-fn one_bad_point_of_any_order_is_named() {
+fn v2_one_bad_point_of_any_order_is_named() {
     let (points, raw) = honest(PAIRS_MIN);
     for part in hostile() {
         for (count, place) in [(BATCH_MIN, 0), (BATCH_MIN, 131), (PAIRS_MIN, 999)] {
@@ -132,7 +132,7 @@ fn one_bad_point_of_any_order_is_named() {
 }
 
 #[test]
-fn bad_points_that_cancel_are_found() {
+fn v2_bad_points_that_cancel_are_found() {
     let (points, raw) = honest(BATCH_MIN + 20);
     for part in hostile() {
         let mut pair = raw.clone();

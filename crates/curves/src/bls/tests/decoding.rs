@@ -13,7 +13,7 @@ fn hex_array<const N: usize>(text: &str) -> [u8; N] {
 }
 
 #[test]
-fn scalars_from_r_upwards_are_refused() {
+fn v6_scalars_from_r_upwards_are_refused() {
     let r = hex_array::<32>(R);
     let mut below = r;
     below[31] -= 1;
@@ -27,7 +27,7 @@ fn scalars_from_r_upwards_are_refused() {
 }
 
 #[test]
-fn the_identity_is_refused_in_every_form() {
+fn v2_the_identity_is_refused_in_every_form() {
     let mut compressed = [0; 48];
     compressed[0] = 0xc0;
     assert_eq!(G1::identity().to_bytes(), compressed);
@@ -42,7 +42,7 @@ fn the_identity_is_refused_in_every_form() {
 }
 
 #[test]
-fn flags_of_the_other_form_are_refused() {
+fn v6_flags_of_the_other_form_are_refused() {
     let compressed = G1::generator().to_bytes();
     let uncompressed = G1::generator().to_uncompressed();
     for flags in 0..8_u8 {
@@ -62,7 +62,7 @@ fn flags_of_the_other_form_are_refused() {
 }
 
 #[test]
-fn coordinates_from_p_upwards_are_refused() {
+fn v6_coordinates_from_p_upwards_are_refused() {
     let p = hex_array::<48>(P);
     let mut bytes = p;
     bytes[0] |= 0x80;
@@ -93,7 +93,7 @@ pub fn outside_subgroup<G: Group>(start: u64) -> OnCurve<G> {
 }
 
 #[test]
-fn points_outside_the_subgroup_are_refused() {
+fn v2_points_outside_the_subgroup_are_refused() {
     for start in [0, 1000, 1 << 40] {
         assert_eq!(outside_subgroup::<G1>(start).check(), Err(Decode::NotInSubgroup));
         assert_eq!(outside_subgroup::<G2>(start).check(), Err(Decode::NotInSubgroup));
@@ -108,7 +108,7 @@ fn points_outside_the_subgroup_are_refused() {
 proptest! {
     /// Random strings with plausible flags: half of them are on the curve.
     #[test]
-    fn what_decodes_encodes_to_the_same_bytes(
+    fn v6_what_decodes_encodes_to_the_same_bytes(
         mut g1 in proptest::array::uniform32(any::<u8>()).prop_map(|b| [b, b].concat()),
         mut g2 in proptest::collection::vec(any::<u8>(), 192),
         flags in 0..8_u8,

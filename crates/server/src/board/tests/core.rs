@@ -166,7 +166,7 @@ fn configurations_follow_each_other_and_leavers_still_post() {
 }
 
 #[test]
-fn a_key_is_generated_once() {
+fn r7_a_key_is_generated_once() {
     let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(3, 1));
     let mut orderer = open(folder.path(), &network);
     assert!(matches!(orderer.post(&network.genesis("main")), Err(Refusal::Governed(_))), "no configuration yet");
@@ -190,7 +190,7 @@ fn a_key_is_generated_once() {
 }
 
 #[test]
-fn one_sender_cannot_starve_the_others() {
+fn v7_one_sender_cannot_starve_the_others() {
     let (folder, network) = (tempfile::tempdir().unwrap(), Network::new(3, 1));
     let round = RoundQuota { each: 1000, ..RoundQuota::default() };
     let quota = Quota { sender_records: 100, round, ..Quota::default() };
