@@ -16,7 +16,7 @@ use std::sync::Arc;
 use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_curves::rules;
 use quorumkeep_dkg::block::{Block, BlockRef};
-use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_dkg::memory::Memory;
@@ -82,6 +82,8 @@ pub(crate) struct Kept {
     pub(crate) share: SecretScalar,
     /// The boundary height of the version's round.
     pub(crate) round: u64,
+    /// Made by this process, which compared it with its public share then; not what came from a disk.
+    pub(crate) fits: bool,
 }
 
 /// One node.
@@ -125,7 +127,9 @@ impl Node {
         let journal = loaded.records.into_iter();
         let journal = journal.map(|record| ((record.key, record.round, record.kind, record.subject), record)).collect();
         let shares = loaded.shares.into_iter();
-        let shares = shares.map(|row| ((row.key, row.version), Kept { share: row.share, round: row.round })).collect();
+        let shares = shares
+            .map(|row| ((row.key, row.version), Kept { share: row.share, round: row.round, fits: false }))
+            .collect();
         let serving = Arc::new(Serving {
             network: membership.network,
             operator: operator.clone(),
@@ -311,8 +315,7 @@ impl Node {
         if running.trigger().round() != header.round || !is_of_round(header.kind) {
             return None;
         }
-        let id = record_id(bytes);
-        if self.journal.values().any(|own| record_id(&own.bytes) == id) {
+        if self.journal.values().any(|own| own.bytes == bytes) {
             return None;
         }
         let record = records::verify(bytes, envelope, &self.memory, |address| self.ledger.operator_key(address))?;
@@ -366,7 +369,8 @@ impl Node {
                 let served = match self.serving.versions.get(&id) {
                     Some(served) => Some(served.clone()),
                     None => self.shares.get(&(*key, id)).and_then(|kept| {
-                        ServedVersion::new(output, self.operator.address(), kept.share.copy()).map(Arc::new)
+                        let make = if kept.fits { ServedVersion::of_fitting } else { ServedVersion::new };
+                        make(output, self.operator.address(), kept.share.copy()).map(Arc::new)
                     }),
                 };
                 versions.extend(served.map(|served| (id, served)));

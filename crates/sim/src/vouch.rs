@@ -5,7 +5,9 @@
 
 use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::hash::keccak256;
+use quorumkeep_curves::rules;
 use quorumkeep_dkg::announce::Announce;
+use quorumkeep_dkg::batch;
 use quorumkeep_dkg::complain::Complain;
 use quorumkeep_dkg::config::{Config, check_governed};
 use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
@@ -37,6 +39,14 @@ pub fn governed(memory: &Memory, bytes: &[u8], decides: &Config, digest: Digest)
     memory.holds(id, digest, || !is_verified || check_governed(&envelope, decides).is_ok());
 }
 
+/// The signature of a record that was made with its sender's key a moment ago.
+pub fn signature(memory: &Memory, bytes: &[u8]) {
+    let id = record_id(bytes);
+    if !usize::from(id.0[0]).is_multiple_of(VERIFIED_ONE_IN) {
+        memory.holds(id, Digest::ZERO, || true);
+    }
+}
+
 impl World {
     /// The signature of a record that the simulator made with an operator's key.
     pub(crate) fn vouch_signature(&mut self, bytes: &[u8]) {
@@ -45,7 +55,7 @@ impl World {
         }
     }
 
-    /// A record of an honest node: its signature, and the proofs in it.
+    /// A record that a node's own code made: its signature, and the proofs in it.
     pub(crate) fn vouch(&mut self, place: usize, bytes: &[u8]) {
         if below(&mut self.rng, VERIFIED_ONE_IN) == 0 {
             return;
@@ -55,6 +65,9 @@ impl World {
         let Ok(envelope) = Envelope::decode(bytes) else { return };
         match envelope.header.kind {
             Kind::Announce => self.vouch_announce(place, id, &envelope),
+            Kind::Deal => {
+                let _ = self.vouch_deal(place, id, &envelope);
+            }
             Kind::Confirm => {
                 let _ = self.vouch_confirm(place, id, &envelope);
             }
@@ -63,7 +76,8 @@ impl World {
     }
 
     fn vouch_announce(&self, place: usize, id: Digest, envelope: &Envelope) {
-        let announce = self.memory.announce(id, envelope.header.digest, || Announce::decode(&envelope.body).ok());
+        let decode = || rules::believing(|| Announce::decode(&envelope.body).ok());
+        let announce = self.memory.announce(id, envelope.header.digest, decode);
         let seat = &self.seats[place];
         for held in announce.iter().flat_map(|announce| &announce.held) {
             // Of a version that this machine holds on its disk.
@@ -73,10 +87,16 @@ impl World {
         }
     }
 
+    /// The points and proofs of a deal for what the node's own board announced.
+    fn vouch_deal(&self, place: usize, id: Digest, envelope: &Envelope) -> Option<()> {
+        let info = transcript(self.seats[place].node.as_ref()?, self)?.info();
+        (info.digest() == envelope.header.digest).then(|| batch::believe(info, id, envelope, &self.memory))?
+    }
+
     /// A Confirm of what the node's own board gives; another board has another cut, and asks for itself.
     fn vouch_confirm(&self, place: usize, id: Digest, envelope: &Envelope) -> Option<()> {
         let seat = &self.seats[place];
-        let transcript = transcript(seat.node.as_ref().filter(|_| seat.is_sound())?, self)?;
+        let transcript = transcript(seat.node.as_ref().filter(|_| !seat.stale)?, self)?;
         let output = transcript.outcome()?.as_ref().ok()?;
         let cut = transcript.cut();
         let fits = transcript.info().digest() == envelope.header.digest && seat.holds(&self.key, &output.id());
@@ -92,6 +112,13 @@ impl World {
         }
         for place in self.sound() {
             if below(&mut self.rng, VERIFIED_ONE_IN) != 0 {
+                let _ = self.vouch_dealings_for(place);
+            }
+        }
+        // A liar's node asks itself the same; what it then says is the strategy's.
+        let chance = self.ledger().head().hash.0;
+        for place in (0..self.seats.len()).filter(|place| !self.seats[*place].is_sound()) {
+            if !usize::from(chance[place % chance.len()]).is_multiple_of(VERIFIED_ONE_IN) {
                 let _ = self.vouch_dealings_for(place);
             }
         }

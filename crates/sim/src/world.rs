@@ -23,7 +23,7 @@ use crate::plan::{Act, Faults, Plan};
 use crate::report::{Recorder, Report, predict};
 use crate::seat::Seat;
 use crate::strategies::Strategy;
-use crate::{Violation, governance};
+use crate::{Violation, governance, vouch};
 
 /// How many calm rounds a network gets to recover in.
 const CALM_ROUNDS: u64 = 2;
@@ -108,6 +108,7 @@ impl World {
     /// The network of this plan.
     #[must_use]
     pub fn new(plan: Plan, verbose: bool) -> Self {
+        quorumkeep_dkg::agree::share();
         let mut rng = ChaCha20Rng::seed_from_u64(plan.seed);
         if verbose {
             println!("{plan}");
@@ -444,6 +445,10 @@ impl World {
             }
         }
         if self.plan.faults.peers {
+            // One record goes to many.
+            for sent in committed.sends.chunk_by(|(_, one), (_, next)| one == next) {
+                sent.first().into_iter().for_each(|(_, bytes)| vouch::signature(&self.memory, bytes));
+            }
             let due = self.height() + below(&mut self.rng, 3) as u64;
             self.mail.extend(committed.sends.into_iter().map(|(to, bytes)| Mail { due, to, bytes }));
         }
@@ -452,7 +457,7 @@ impl World {
 
     fn post_as_liar(&mut self, place: usize, bytes: Vec<u8>) {
         let Ok(envelope) = Envelope::decode(&bytes) else { return };
-        let mut instead = vec![bytes];
+        let (own_bytes, mut instead) = (bytes.clone(), vec![bytes]);
         let own = self.plan.acts.iter().position(|act| act.liars.contains(&place));
         if let Some(number) = own {
             self.play(number, &mut |strategy, world| {
@@ -461,7 +466,9 @@ impl World {
                 }
             });
         }
-        instead.iter().for_each(|bytes| self.vouch_signature(bytes));
+        for bytes in &instead {
+            if *bytes == own_bytes { self.vouch(place, bytes) } else { self.vouch_signature(bytes) }
+        }
         for bytes in instead {
             self.post(place, bytes);
         }
