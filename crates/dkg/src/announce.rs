@@ -63,7 +63,7 @@ impl Announce {
         let digest = trigger.digest();
         let root = secrets.root(&digest);
         let receive = receives.then(|| {
-            let (e1, e2) = (secrets.receive().mul_g1(), secrets.receive().mul_g2());
+            let (e1, e2) = (*secrets.receive_key(), secrets.receive().mul_g2());
             let context = receive_context(&digest, sender, &e1, &e2);
             let nonce = root.nonce("announce", &context, rng);
             let proof = schnorr::prove(tags::DKG_ANNOUNCE_PROOF, &context, secrets.receive(), &e1, nonce);
@@ -72,7 +72,8 @@ impl Announce {
         let prove = |(output, share): &(&Output, &SecretScalar)| {
             let context = held_context(&digest, sender, &output.id());
             let nonce = root.nonce("held", &context, rng);
-            let public = share.mul_g2();
+            // A share that is kept was found to fit its public share.
+            let public = output.share_of(sender).map_or_else(|| share.mul_g2(), |share| share.point);
             let proof = schnorr::prove(tags::DKG_HOLDING_PROOF, &context, share, &public, nonce);
             Held { version: output.id(), proof }
         };

@@ -34,6 +34,8 @@ struct Candidate<'k> {
     id: Digest,
     dealer: Address,
     key: &'k bn254::PublicKey,
+    /// Was the signature verified before?
+    is_signed: bool,
     signed: [u8; 32],
     signature: bn254::Signature,
     raw: RawDeal,
@@ -54,9 +56,10 @@ pub fn check_deals<'k>(
     if candidates.len() < DEALS_MIN {
         return;
     }
-    let signatures: Vec<_> = candidates.iter().map(|item| (item.signed, item.key, &item.signature)).collect();
-    if !bn254::verify_batch(&signatures) {
-        candidates.retain(|item| item.key.verify(&item.signed, &item.signature));
+    let fresh = candidates.iter().filter(|item| !item.is_signed);
+    let signatures: Vec<_> = fresh.map(|item| (item.signed, item.key, &item.signature)).collect();
+    if !signatures.is_empty() && !bn254::verify_batch(&signatures) {
+        candidates.retain(|item| item.is_signed || item.key.verify(&item.signed, &item.signature));
     }
     for item in &candidates {
         memory.holds(item.id, Digest::ZERO, || true);
@@ -81,13 +84,15 @@ fn candidate<'k>(
     let key = key_of(&dealer).filter(|key| dealer.0 == key.address())?;
     let signature =
         envelope.signatures.iter().find_map(|(signer, signature)| (*signer == dealer).then_some(signature))?;
-    if memory.known_deal(id, info.digest()).is_some() {
+    let is_signed = memory.known(id, Digest::ZERO);
+    if is_signed == Some(false) || memory.is_judged(id, info.digest()) {
         return None;
     }
     let raw = RawDeal::decode(&envelope.body).ok()?;
     raw.form(info, &dealer).ok()?;
     let signed = signing_hash(header, &raw.parts_hash()).0;
-    Some(Candidate { id, dealer, key, signed, signature: *signature, raw })
+    let is_signed = is_signed == Some(true);
+    Some(Candidate { id, dealer, key, is_signed, signed, signature: *signature, raw })
 }
 
 /// A deal whose points are in the subgroup.

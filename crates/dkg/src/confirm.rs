@@ -22,7 +22,7 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// Makes a Confirm; `nonce` is fresh.
+    /// Makes a Confirm of a share that fits its public share; `nonce` is fresh.
     #[must_use]
     pub fn build(
         info: &Info,
@@ -33,7 +33,8 @@ impl Confirm {
         nonce: SecretScalar,
     ) -> Self {
         let context = proof_context(info, sender, &output.id(), &cut);
-        let proof = schnorr::prove(tags::DKG_CONFIRM_PROOF, &context, share, &share.mul_g2(), nonce);
+        let public = output.share_of(sender).map_or_else(|| share.mul_g2(), |share| share.point);
+        let proof = schnorr::prove(tags::DKG_CONFIRM_PROOF, &context, share, &public, nonce);
         Self { version: output.id(), cut, proof }
     }
 

@@ -206,6 +206,15 @@ pub struct PlainDeal {
 }
 
 impl PlainDeal {
+    /// As [`body_hash`] of [`PlainDeal::encode`].
+    #[must_use]
+    pub fn body_hash(&self) -> Digest {
+        let each = ciphertexts_each(self.commitment.protocol());
+        let r = Writer::raw().point(&self.r).hash();
+        let proofs = proofs_hash(&self.proof_r, self.proof_constant.as_ref());
+        parts_hash(&r, &self.commitment.hash(), &proofs, &ciphertext_hashes(&self.ciphertexts, each))
+    }
+
     /// The bytes on the wire: points uncompressed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -234,10 +243,7 @@ pub fn seal(info: &Info, dealer: &Address, deal: &PlainDeal, key: &bn254::Secret
         sender: *dealer,
         recipient: Address::ZERO,
     };
-    let body = deal.encode();
-    // What was just encoded decodes; the zero digest would only give a signature that nobody accepts.
-    let hash = body_hash(&body).unwrap_or_default();
-    Envelope::signed(header, body, &hash, key)
+    Envelope::signed(header, deal.encode(), &deal.body_hash(), key)
 }
 
 /// What stands for `H(body)` in the payload of a Deal: the hash over
@@ -247,6 +253,25 @@ pub fn seal(info: &Info, dealer: &Address, deal: &PlainDeal, key: &bn254::Secret
 /// [`Decode`] if the body is not a deal.
 pub fn body_hash(body: &[u8]) -> Result<Digest, Decode> {
     Ok(RawDeal::decode(body)?.parts_hash())
+}
+
+fn parts_hash(r: &[u8; 32], points: &[u8; 32], proofs: &[u8; 32], ciphertexts: &[[u8; 32]]) -> Digest {
+    let writer = Writer::new(tags::DKG_DEAL_PARTS).list(3 + ciphertexts.len());
+    let writer = writer.fixed(r).fixed(points).fixed(proofs);
+    Digest(ciphertexts.iter().fold(writer, |writer, hash| writer.fixed(hash)).hash())
+}
+
+/// `H(c_j)` for every player: of all his ciphertexts together.
+fn ciphertext_hashes(ciphertexts: &[[u8; 32]], each: usize) -> Vec<[u8; 32]> {
+    ciphertexts.chunks(each).map(|own| keccak256(own.as_flattened())).collect()
+}
+
+fn proofs_hash(proof_r: &Proof<G1>, proof_constant: Option<&Proof<G2>>) -> [u8; 32] {
+    let writer = proof_r.write(Writer::raw());
+    match proof_constant {
+        Some(proof) => proof.write(writer).hash(),
+        None => writer.hash(),
+    }
 }
 
 impl RawDeal {
@@ -262,7 +287,7 @@ impl RawDeal {
         let count = reader.list(2 * limits::ROSTER_MAX)?;
         let ciphertexts: Vec<[u8; 32]> = (0..count).map(|_| reader.fixed()).collect::<Result<_, _>>()?;
         let each = ciphertexts_each(commitment.protocol());
-        let ciphertext_hashes = ciphertexts.chunks(each).map(|own| keccak256(own.as_flattened())).collect();
+        let ciphertext_hashes = ciphertext_hashes(&ciphertexts, each);
         let proof_r = Proof::read(&mut reader)?;
         let proof_constant = match reader.u8()? {
             0 => None,
@@ -273,20 +298,10 @@ impl RawDeal {
         Ok(Self { r, commitment, points_hash, ciphertexts, ciphertext_hashes, proof_r, proof_constant })
     }
 
-    fn proofs_hash(&self) -> [u8; 32] {
-        let writer = self.proof_r.write(Writer::raw());
-        match &self.proof_constant {
-            Some(proof) => proof.write(writer).hash(),
-            None => writer.hash(),
-        }
-    }
-
     pub(crate) fn parts_hash(&self) -> Digest {
-        let hashes = &self.ciphertext_hashes;
-        let mut writer = Writer::new(tags::DKG_DEAL_PARTS).list(3 + hashes.len());
-        writer = writer.fixed(&self.r.write(Writer::raw()).hash()).fixed(&self.points_hash);
-        writer = writer.fixed(&self.proofs_hash());
-        Digest(hashes.iter().fold(writer, |writer, hash| writer.fixed(hash)).hash())
+        let r = self.r.write(Writer::raw()).hash();
+        let proofs = proofs_hash(&self.proof_r, self.proof_constant.as_ref());
+        parts_hash(&r, &self.points_hash, &proofs, &self.ciphertext_hashes)
     }
 
     /// `core = H(enc(tag, info_digest, dealer, R, H(C_k...), [H(c_j)]))`, over compressed points; proofs stay outside.

@@ -85,6 +85,12 @@ impl Memory {
         }
     }
 
+    /// What [`Self::holds`] found before, if it was asked.
+    #[must_use]
+    pub fn known(&self, id: Digest, context: Digest) -> Option<bool> {
+        self.recall((id, context)).map(|fact| matches!(fact, Fact::True))
+    }
+
     /// The verified deal of the record `id` under `info_digest`. Verified once.
     ///
     /// # Errors
@@ -141,6 +147,12 @@ impl Memory {
         let output = Arc::new(compute()?);
         self.keep((deals, info_digest), Fact::Output(output.clone()));
         Some(output)
+    }
+
+    /// Was the deal of this record verified before, whatever was found?
+    #[must_use]
+    pub fn is_judged(&self, id: Digest, info_digest: Digest) -> bool {
+        matches!(self.recall((id, info_digest)), Some(Fact::Deal(_)))
     }
 
     /// The deal of this record, if it was verified before and is valid.

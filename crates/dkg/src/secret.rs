@@ -3,8 +3,10 @@
 //! Both are durable before the Announce leaves (protocol.md section 5). After a crash the same seed gives the same deal;
 //! with another `info_digest` it gives an unrelated one, so that a changed `t` or `P` never repeats a coefficient or pad.
 
+use std::sync::OnceLock;
+
 use hkdf::Hkdf;
-use quorumkeep_curves::bls::SecretScalar;
+use quorumkeep_curves::bls::{G1, SecretScalar};
 use quorumkeep_curves::enc::{Decode, Writer};
 use quorumkeep_curves::tags;
 use rand_core::CryptoRngCore;
@@ -16,6 +18,8 @@ use crate::ids::Digest;
 /// `e` and the seed.
 pub struct RoundSecrets {
     receive: SecretScalar,
+    /// `e*G1`, once it was asked for.
+    receive_key: OnceLock<G1>,
     seed: Zeroizing<[u8; 32]>,
 }
 
@@ -26,7 +30,7 @@ impl RoundSecrets {
         let receive = SecretScalar::random(rng);
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut());
-        Self { receive, seed }
+        Self { receive, receive_key: OnceLock::new(), seed }
     }
 
     /// `e || seed`, for sealed storage.
@@ -48,13 +52,19 @@ impl RoundSecrets {
         let (e, s) = bytes.split_at(32);
         head.copy_from_slice(e);
         seed.copy_from_slice(s);
-        Ok(Self { receive: SecretScalar::from_be_bytes(&head)?, seed })
+        Ok(Self { receive: SecretScalar::from_be_bytes(&head)?, receive_key: OnceLock::new(), seed })
     }
 
     /// `e`.
     #[must_use]
     pub fn receive(&self) -> &SecretScalar {
         &self.receive
+    }
+
+    /// `E1 = e*G1`, which is public. Computed once.
+    #[must_use]
+    pub fn receive_key(&self) -> &G1 {
+        self.receive_key.get_or_init(|| self.receive.mul_g1())
     }
 
     /// `root = HKDF(seed, digest)`.

@@ -121,7 +121,7 @@ impl Node {
             return;
         }
         let Some(secrets) = self.secrets.get(&(*key, number)) else { return };
-        if info.player(&me).is_some() && !self.is_own_receive_key(&info, secrets.receive()) {
+        if info.player(&me).is_some() && !self.is_own_receive_key(&info, secrets) {
             return self.sit_out(key, number, fx);
         }
         let constant = match &info.source {
@@ -172,7 +172,7 @@ impl Node {
         let Some(transcript) = self.transcript(key) else { return Vec::new() };
         let (info, me) = (transcript.info(), self.operator.address());
         let Some(secrets) = self.secrets.get(&(*key, info.trigger.round())) else { return Vec::new() };
-        if !self.is_own_receive_key(info, secrets.receive()) {
+        if !self.is_own_receive_key(info, secrets) {
             return Vec::new();
         }
         let deals = transcript.deals().values().filter_map(|counted| counted.deal.as_ref().ok());

@@ -16,6 +16,12 @@ impl Operator {
         Self { address: Address::of(&key.public()), key }
     }
 
+    /// A second holder of the same key: two nodes of one process, or the same node started again.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { address: self.address, key: self.key.copy() }
+    }
+
     /// The last 20 bytes of the hash of the key.
     #[must_use]
     pub fn address(&self) -> &Address {

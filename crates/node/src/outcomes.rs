@@ -10,6 +10,7 @@ use quorumkeep_dkg::ids::{Digest, KeyId, VersionId};
 use quorumkeep_dkg::info::Info;
 use quorumkeep_dkg::ledger::Event;
 use quorumkeep_dkg::output::Output;
+use quorumkeep_dkg::secret::RoundSecrets;
 use quorumkeep_dkg::transcript::{Transcript, combine_share};
 use quorumkeep_sharing::Index;
 use rand_core::CryptoRngCore;
@@ -92,7 +93,7 @@ impl Node {
         let (info, output) = (transcript.info(), transcript.outcome()?.as_ref().ok()?);
         let public = *output.share_of(self.operator.address())?;
         let secrets = self.secrets.get(&(*key, round))?;
-        if !self.is_own_receive_key(info, secrets.receive()) {
+        if !self.is_own_receive_key(info, secrets) {
             return None;
         }
         let share = self.open_all(transcript, secrets.receive()).and_then(|dealings| combine_share(info, &dealings));
@@ -107,8 +108,8 @@ impl Node {
         Some((output.clone(), (public.index, share), confirm))
     }
 
-    pub(crate) fn is_own_receive_key(&self, info: &Info, receive: &SecretScalar) -> bool {
-        info.player(self.operator.address()).is_some_and(|(_, player)| player.e1 == receive.mul_g1())
+    pub(crate) fn is_own_receive_key(&self, info: &Info, secrets: &RoundSecrets) -> bool {
+        info.player(self.operator.address()).is_some_and(|(_, player)| player.e1 == *secrets.receive_key())
     }
 
     /// This node's dealings from everyone in `D`. Each was checked when the deals were in; here only their sum is, against

@@ -13,9 +13,9 @@ use rand_core::SeedableRng;
 /// How many operators there are to draw from.
 pub const POOL: usize = 24;
 
-/// One operator: the key, as bytes, because every restart of its node needs its own copy.
+/// One operator; every restart of its node needs its own copy of the key.
 pub struct Identity {
-    secret: [u8; 32],
+    operator: Operator,
     public: bn254::PublicKey,
     possession: bn254::Signature,
     /// The operator's address.
@@ -29,18 +29,17 @@ impl Identity {
         let address = Address::of(&public);
         let possession = key.prove_possession(&address.0);
         assert!(public.verify_possession(&address.0, &possession), "the pool's own proofs hold");
-        Self { secret: *key.expose(), public, possession, address }
+        Self { operator: Operator::new(key), public, possession, address }
     }
 
     /// The signing key.
     pub fn key(&self) -> bn254::SecretKey {
-        // The bytes came out of a key, so they go into one.
-        bn254::SecretKey::from_be_bytes(&self.secret).unwrap_or_else(|_| unreachable!("a key's own bytes"))
+        self.operator.key().copy()
     }
 
     /// What runs a node.
     pub fn operator(&self) -> Operator {
-        Operator::new(self.key())
+        self.operator.copy()
     }
 
     /// The entry of a roster.

@@ -37,6 +37,14 @@ pub fn governed(memory: &Memory, bytes: &[u8], decides: &Config, digest: Digest)
     memory.holds(id, digest, || !is_verified || check_governed(&envelope, decides).is_ok());
 }
 
+/// The signature of a record that a node's own code sends to a peer.
+pub fn sent(memory: &Memory, bytes: &[u8]) {
+    let id = record_id(bytes);
+    if !usize::from(id.0[0]).is_multiple_of(VERIFIED_ONE_IN) {
+        memory.holds(id, Digest::ZERO, || true);
+    }
+}
+
 impl World {
     /// The signature of a record that the simulator made with an operator's key.
     pub(crate) fn vouch_signature(&mut self, bytes: &[u8]) {
@@ -45,7 +53,7 @@ impl World {
         }
     }
 
-    /// A record of an honest node: its signature, and the proofs in it.
+    /// A record that a node's own code made: its signature, and the proofs in it.
     pub(crate) fn vouch(&mut self, place: usize, bytes: &[u8]) {
         if below(&mut self.rng, VERIFIED_ONE_IN) == 0 {
             return;

@@ -23,7 +23,7 @@ use crate::plan::{Act, Faults, Plan};
 use crate::report::{Recorder, Report, predict};
 use crate::seat::Seat;
 use crate::strategies::Strategy;
-use crate::{Violation, governance};
+use crate::{Violation, governance, vouch};
 
 /// How many calm rounds a network gets to recover in.
 const CALM_ROUNDS: u64 = 2;
@@ -434,6 +434,7 @@ impl World {
             }
         }
         if self.plan.faults.peers {
+            committed.sends.iter().for_each(|(_, bytes)| vouch::sent(&self.memory, bytes));
             let due = self.height() + below(&mut self.rng, 3) as u64;
             self.mail.extend(committed.sends.into_iter().map(|(to, bytes)| Mail { due, to, bytes }));
         }
@@ -442,7 +443,7 @@ impl World {
 
     fn post_as_liar(&mut self, place: usize, bytes: Vec<u8>) {
         let Ok(envelope) = Envelope::decode(&bytes) else { return };
-        let mut instead = vec![bytes];
+        let (own_bytes, mut instead) = (bytes.clone(), vec![bytes]);
         let own = self.plan.acts.iter().position(|act| act.liars.contains(&place));
         if let Some(number) = own {
             self.play(number, &mut |strategy, world| {
@@ -451,7 +452,9 @@ impl World {
                 }
             });
         }
-        instead.iter().for_each(|bytes| self.vouch_signature(bytes));
+        for bytes in &instead {
+            if *bytes == own_bytes { self.vouch(place, bytes) } else { self.vouch_signature(bytes) }
+        }
         for bytes in instead {
             self.post(place, bytes);
         }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha512};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::encoding::{fr_from_bytes, fr_to_bytes, g1_from_bytes, g1_to_bytes, g2_from_bytes, g2_to_bytes};
-use super::map_to_g1;
+use super::{map_to_g1, times};
 use crate::enc::{Decode, Writer};
 use crate::hash::{keccak256, keccak256_many};
 use crate::tags;
@@ -103,10 +103,10 @@ impl SecretKey {
 
     fn times_g1(&self, point: G1Affine) -> G1Affine {
         let (mut a, mut b) = self.split();
-        let product: G1Projective = point.mul_bigint(a.into_bigint()) + point.mul_bigint(b.into_bigint());
+        let product = times::sum_of_products(point, [&a, &b]);
         a.zeroize();
         b.zeroize();
-        product.into_affine()
+        product
     }
 
     /// `(a, b)` with `a + b = sk` and `b` pseudorandom, another pair at every call in this process: the timing of a

@@ -22,6 +22,7 @@ mod encoding;
 mod keys;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use keys::{PublicKey, SecretKey, Signature, verify_batch};
 
