@@ -51,8 +51,19 @@ pub fn check_deals<'k>(
     memory: &Memory,
     key_of: impl Fn(&Address) -> Option<&'k bn254::PublicKey>,
 ) {
+    let records: Vec<(Digest, &[u8])> = records.iter().map(|bytes| (record_id(bytes), *bytes)).collect();
+    check_deals_of(info, &records, memory, key_of);
+}
+
+/// [`check_deals`] of records whose ids are known.
+pub(crate) fn check_deals_of<'k>(
+    info: &Info,
+    records: &[(Digest, &[u8])],
+    memory: &Memory,
+    key_of: impl Fn(&Address) -> Option<&'k bn254::PublicKey>,
+) {
     let mut candidates: Vec<Candidate<'k>> =
-        records.iter().filter_map(|bytes| candidate(info, bytes, memory, &key_of)).collect();
+        records.iter().filter_map(|record| candidate(info, *record, memory, &key_of)).collect();
     if candidates.len() < DEALS_MIN {
         return;
     }
@@ -71,7 +82,7 @@ pub fn check_deals<'k>(
 
 fn candidate<'k>(
     info: &Info,
-    bytes: &[u8],
+    (id, bytes): (Digest, &[u8]),
     memory: &Memory,
     key_of: impl Fn(&Address) -> Option<&'k bn254::PublicKey>,
 ) -> Option<Candidate<'k>> {
@@ -80,7 +91,6 @@ fn candidate<'k>(
     if header.kind != Kind::Deal || header.digest != info.digest() {
         return None;
     }
-    let id = record_id(bytes);
     let key = key_of(&dealer).filter(|key| dealer.0 == key.address())?;
     let signature =
         envelope.signatures.iter().find_map(|(signer, signature)| (*signer == dealer).then_some(signature))?;
@@ -93,6 +103,21 @@ fn candidate<'k>(
     let signed = signing_hash(header, &raw.parts_hash()).0;
     let is_signed = is_signed == Some(true);
     Some(Candidate { id, dealer, key, is_signed, signed, signature: *signature, raw })
+}
+
+/// Remembers the deal of this record as valid after its form only. For the simulator.
+///
+/// # Security
+///
+/// For a deal that an operator's own code made a moment ago, in front of the caller.
+#[cfg(feature = "danger_memory")]
+pub fn believe(info: &Info, id: Digest, envelope: &Envelope, memory: &Memory) -> Option<()> {
+    let dealer = envelope.header.sender;
+    let raw = RawDeal::decode(&envelope.body).ok()?;
+    raw.form(info, &dealer).ok()?;
+    let (r, commitment) = (raw.r().unchecked(), raw.commitment().believed()?);
+    let deal = raw.accept(info, &dealer, r, commitment).ok()?;
+    memory.deal(id, info.digest(), || Ok(deal)).ok().map(drop)
 }
 
 /// A deal whose points are in the subgroup.

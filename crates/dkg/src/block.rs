@@ -50,13 +50,24 @@ impl Block {
         block
     }
 
+    /// The ids of the records, in order.
+    #[must_use]
+    pub fn record_ids(&self) -> Vec<Digest> {
+        self.records.iter().map(|record| record_id(record)).collect()
+    }
+
     /// `H(enc(tag, network, height, time, previous, [H(record)]))`.
     #[must_use]
     pub fn hash(&self, network: &NetworkId) -> Digest {
+        self.hash_with(network, &self.record_ids())
+    }
+
+    /// [`Self::hash`] with [`Self::record_ids`] that were hashed before.
+    pub(crate) fn hash_with(&self, network: &NetworkId, ids: &[Digest]) -> Digest {
         let mut writer = Writer::new(tags::BOARD_BLOCK).fixed(&network.0).u64(self.height).u64(self.time_ms);
-        writer = writer.fixed(&self.previous.0).list(self.records.len());
-        for record in &self.records {
-            writer = writer.fixed(&record_id(record).0);
+        writer = writer.fixed(&self.previous.0).list(ids.len());
+        for id in ids {
+            writer = writer.fixed(&id.0);
         }
         Digest(writer.hash())
     }

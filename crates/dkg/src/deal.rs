@@ -18,6 +18,7 @@ use quorumkeep_sharing::{HidingCommitment, Index, Polynomial};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
+use crate::agree::agree;
 use crate::committed::{Checked, Plain, Raw};
 use crate::config::Protocol;
 use crate::envelope::{Envelope, Header, Kind};
@@ -181,7 +182,7 @@ pub fn ciphertexts(
 ) -> Vec<[u8; 32]> {
     let mut all = Vec::with_capacity(2 * info.players.len());
     for player in &info.players {
-        let shared = player.e1.mul_secret(r);
+        let shared = agree(r, &player.e1);
         for (pad, polynomial) in (0_u8..).zip(polynomials.iter().flatten()) {
             let dealing = polynomial.evaluate(player.index).expose();
             all.push(*apply_pad(&dealing, &shared, info, dealer, &player.address, pad));
@@ -411,14 +412,14 @@ impl VerifiedDeal {
     /// # Errors
     /// [`Opening`]: the dealing is wrong; complain with it.
     pub fn open(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Result<Dealing, Opening> {
-        let opening = self.r.mul_secret(receive);
+        let opening = agree(receive, &self.r);
         self.dealing(info, player, &opening).ok_or(Opening(opening.to_bytes()))
     }
 
     /// This player's dealing, decrypted and not compared with the commitment: for a sum that is compared as a whole.
     #[must_use]
     pub fn decrypt(&self, info: &Info, player: &Address, receive: &SecretScalar) -> Option<Dealing> {
-        self.plaintext(info, player, &self.r.mul_secret(receive))
+        self.plaintext(info, player, &agree(receive, &self.r))
     }
 
     fn plaintext(&self, info: &Info, player: &Address, opening: &G1) -> Option<Dealing> {

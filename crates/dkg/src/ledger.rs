@@ -202,7 +202,8 @@ impl Ledger {
         if block.time_ms > TIME_MS_MAX {
             return Err(BoardAlarm::Time { height });
         }
-        let reference = block.reference(&self.network);
+        let ids = block.record_ids();
+        let reference = BlockRef { height, hash: block.hash_with(&self.network, &ids) };
         let is_signed =
             || VerifyingKey::from_bytes(self.orderer()).is_ok_and(|key| block.is_signed_by(&self.network, &key));
         if !memory.holds(reference.hash, Digest(block_context(block)), is_signed) {
@@ -210,8 +211,9 @@ impl Ledger {
         }
         self.head = reference;
         let mut events = Vec::new();
-        self.check_deals(block, memory);
-        for record in &block.records {
+        let records: Vec<(Digest, &[u8])> = ids.into_iter().zip(block.records.iter().map(Vec::as_slice)).collect();
+        self.check_deals(height, &records, memory);
+        for record in records {
             self.record(record, memory, &mut events);
         }
         self.close_phases(block.time_ms, memory, &mut events);
@@ -220,18 +222,17 @@ impl Ledger {
     }
 
     /// The deals of the block for every open round, together; what is found is remembered.
-    fn check_deals(&self, block: &Block, memory: &Memory) {
-        let records: Vec<&[u8]> = block.records.iter().map(Vec::as_slice).collect();
+    fn check_deals(&self, height: u64, records: &[(Digest, &[u8])], memory: &Memory) {
         let rounds = self.keys.values().filter_map(|key| key.round.as_ref()?.transcript());
-        for transcript in rounds.filter(|transcript| transcript.takes_deals(block.height)) {
+        for transcript in rounds.filter(|transcript| transcript.takes_deals(height)) {
             // Who dealt in an earlier block has dealt.
             let fresh = |address: &&Address| !transcript.deals().contains_key(*address);
             let key_of = |address: &Address| self.operators.get(Some(address).filter(fresh)?);
-            batch::check_deals(transcript.info(), &records, memory, key_of);
+            batch::check_deals_of(transcript.info(), records, memory, key_of);
         }
     }
 
-    fn record(&mut self, bytes: &[u8], memory: &Memory, events: &mut Vec<Event>) {
+    fn record(&mut self, (id, bytes): (Digest, &[u8]), memory: &Memory, events: &mut Vec<Event>) {
         let Ok(envelope) = Envelope::decode(bytes) else { return };
         if envelope.header.network != self.network {
             return;
@@ -242,7 +243,7 @@ impl Ledger {
             Kind::Genesis => self.record_genesis(&envelope, memory, events).err().map(|error| error.to_string()),
             _ => {
                 let operators = &self.operators;
-                let Some(record) = records::verify(bytes, envelope, memory, |address| operators.get(address)) else {
+                let Some(record) = records::verify_known(id, envelope, memory, |address| operators.get(address)) else {
                     return;
                 };
                 if kind == Kind::App {

@@ -36,6 +36,10 @@
     )
 )]
 
+#[cfg(not(feature = "danger_memory"))]
+mod agree;
+#[cfg(feature = "danger_memory")]
+pub mod agree;
 pub mod announce;
 pub mod app;
 pub mod batch;

@@ -53,7 +53,19 @@ pub fn verify<'k>(
     memory: &Memory,
     key_of: impl FnOnce(&crate::ids::Address) -> Option<&'k bn254::PublicKey>,
 ) -> Option<SignedRecord> {
-    let id = record_id(bytes);
+    verify_known(record_id(bytes), envelope, memory, key_of)
+}
+
+/// [`verify`] of the record with this id.
+///
+/// # Security
+/// The envelope is the one in the bytes that `id` is the hash of.
+pub(crate) fn verify_known<'k>(
+    id: Digest,
+    envelope: Envelope,
+    memory: &Memory,
+    key_of: impl FnOnce(&crate::ids::Address) -> Option<&'k bn254::PublicKey>,
+) -> Option<SignedRecord> {
     let key = key_of(&envelope.header.sender)?;
     // The address is the hash of the key, so the bytes alone decide.
     let signed = memory.holds(id, Digest::ZERO, || is_signed_by(&envelope, key));

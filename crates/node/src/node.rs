@@ -16,7 +16,7 @@ use std::sync::Arc;
 use quorumkeep_curves::bls::SecretScalar;
 use quorumkeep_curves::rules;
 use quorumkeep_dkg::block::{Block, BlockRef};
-use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
+use quorumkeep_dkg::envelope::{Envelope, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId, NetworkId, VersionId};
 use quorumkeep_dkg::ledger::Ledger;
 use quorumkeep_dkg::memory::Memory;
@@ -301,8 +301,7 @@ impl Node {
         if running.trigger().round() != header.round || !is_of_round(header.kind) {
             return None;
         }
-        let id = record_id(bytes);
-        if self.journal.values().any(|own| record_id(&own.bytes) == id) {
+        if self.journal.values().any(|own| own.bytes == bytes) {
             return None;
         }
         let record = records::verify(bytes, envelope, &self.memory, |address| self.ledger.operator_key(address))?;

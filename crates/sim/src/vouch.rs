@@ -6,6 +6,7 @@
 use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::hash::keccak256;
 use quorumkeep_dkg::announce::Announce;
+use quorumkeep_dkg::batch;
 use quorumkeep_dkg::complain::Complain;
 use quorumkeep_dkg::config::{Config, check_governed};
 use quorumkeep_dkg::envelope::{Envelope, Kind, record_id};
@@ -37,8 +38,8 @@ pub fn governed(memory: &Memory, bytes: &[u8], decides: &Config, digest: Digest)
     memory.holds(id, digest, || !is_verified || check_governed(&envelope, decides).is_ok());
 }
 
-/// The signature of a record that a node's own code sends to a peer.
-pub fn sent(memory: &Memory, bytes: &[u8]) {
+/// The signature of a record that was made with its sender's key a moment ago.
+pub fn signature(memory: &Memory, bytes: &[u8]) {
     let id = record_id(bytes);
     if !usize::from(id.0[0]).is_multiple_of(VERIFIED_ONE_IN) {
         memory.holds(id, Digest::ZERO, || true);
@@ -63,6 +64,9 @@ impl World {
         let Ok(envelope) = Envelope::decode(bytes) else { return };
         match envelope.header.kind {
             Kind::Announce => self.vouch_announce(place, id, &envelope),
+            Kind::Deal => {
+                let _ = self.vouch_deal(place, id, &envelope);
+            }
             Kind::Confirm => {
                 let _ = self.vouch_confirm(place, id, &envelope);
             }
@@ -79,6 +83,12 @@ impl World {
                 self.memory.holds(id, Digest(held.version.0), || true);
             }
         }
+    }
+
+    /// The points and proofs of a deal for what the node's own board announced.
+    fn vouch_deal(&self, place: usize, id: Digest, envelope: &Envelope) -> Option<()> {
+        let info = transcript(self.seats[place].node.as_ref()?, self)?.info();
+        (info.digest() == envelope.header.digest).then(|| batch::believe(info, id, envelope, &self.memory))?
     }
 
     /// A Confirm of what the node's own board gives; another board has another cut, and asks for itself.
@@ -100,6 +110,13 @@ impl World {
         }
         for place in self.sound() {
             if below(&mut self.rng, VERIFIED_ONE_IN) != 0 {
+                let _ = self.vouch_dealings_for(place);
+            }
+        }
+        // A liar's node asks itself the same; what it then says is the strategy's.
+        let chance = self.ledger().head().hash.0;
+        for place in (0..self.seats.len()).filter(|place| !self.seats[*place].is_sound()) {
+            if !usize::from(chance[place % chance.len()]).is_multiple_of(VERIFIED_ONE_IN) {
                 let _ = self.vouch_dealings_for(place);
             }
         }

@@ -106,6 +106,7 @@ impl World {
     /// The network of this plan.
     #[must_use]
     pub fn new(plan: Plan, verbose: bool) -> Self {
+        quorumkeep_dkg::agree::share();
         let mut rng = ChaCha20Rng::seed_from_u64(plan.seed);
         if verbose {
             println!("{plan}");
@@ -434,7 +435,7 @@ impl World {
             }
         }
         if self.plan.faults.peers {
-            committed.sends.iter().for_each(|(_, bytes)| vouch::sent(&self.memory, bytes));
+            committed.sends.iter().for_each(|(_, bytes)| vouch::signature(&self.memory, bytes));
             let due = self.height() + below(&mut self.rng, 3) as u64;
             self.mail.extend(committed.sends.into_iter().map(|(to, bytes)| Mail { due, to, bytes }));
         }

@@ -53,6 +53,7 @@ pub(super) trait Limbs {
 }
 
 impl Limbs for blst_fp {
+    #[inline(always)]
     fn merge(&mut self, other: &Self, mask: u64) {
         for (limb, from) in self.l.iter_mut().zip(&other.l) {
             *limb |= from & mask;
@@ -61,6 +62,7 @@ impl Limbs for blst_fp {
 }
 
 impl Limbs for blst_fp2 {
+    #[inline(always)]
     fn merge(&mut self, other: &Self, mask: u64) {
         for (part, from) in self.fp.iter_mut().zip(&other.fp) {
             part.merge(from, mask);
@@ -71,6 +73,7 @@ impl Limbs for blst_fp2 {
 macro_rules! entry {
     ($Affine:ty, $negate:path) => {
         impl Entry for $Affine {
+            #[inline(always)]
             fn merge(&mut self, other: &Self, mask: u64) {
                 self.x.merge(&other.x, mask);
                 self.y.merge(&other.y, mask);

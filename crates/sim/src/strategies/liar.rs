@@ -12,6 +12,7 @@ use quorumkeep_dkg::info::{Info, RoundKind};
 use quorumkeep_dkg::secret::RoundSecrets;
 use quorumkeep_sharing::{HidingCommitment, Polynomial, Threshold};
 
+use crate::vouch;
 use crate::world::World;
 
 /// The liar's secrets of the running round.
@@ -39,13 +40,20 @@ pub fn record(world: &World, place: usize, digest: Digest, kind: Kind, body: Vec
         recipient: Address::ZERO,
     };
     let hash = Digest(quorumkeep_curves::hash::keccak256(&body));
-    Some(Envelope::signed(header, body, &hash, &seat.who().key()).encode())
+    Some(vouched(world, Envelope::signed(header, body, &hash, &seat.who().key())))
 }
 
 /// A signed Deal.
 pub fn seal(world: &World, place: usize, info: &Info, plain: &PlainDeal) -> Option<Vec<u8>> {
     let seat = world.seats.get(place)?;
-    Some(deal::seal(info, &seat.address(), plain, &seat.who().key()).encode())
+    Some(vouched(world, deal::seal(info, &seat.address(), plain, &seat.who().key())))
+}
+
+/// The bytes; that the signature is right needs no pairing.
+fn vouched(world: &World, envelope: Envelope) -> Vec<u8> {
+    let bytes = envelope.encode();
+    vouch::signature(&world.memory, &bytes);
+    bytes
 }
 
 /// The deal that the liar's honest code makes.
