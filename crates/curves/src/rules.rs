@@ -123,7 +123,26 @@ static REMOVED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 #[cfg(feature = "danger_rules")]
 #[must_use]
 pub fn on(rule: Rule) -> bool {
-    REMOVED.load(std::sync::atomic::Ordering::Relaxed) & (1 << rule as u8) == 0
+    let is_believed = rule == Rule::SubgroupCheck && BELIEVING.get();
+    !is_believed && REMOVED.load(std::sync::atomic::Ordering::Relaxed) & (1 << rule as u8) == 0
+}
+
+#[cfg(feature = "danger_rules")]
+std::thread_local! {
+    static BELIEVING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Does `work` without subgroup checks in this thread.
+///
+/// # Security
+///
+/// For the simulator only, and for bytes that honest code made in front of the caller.
+#[cfg(feature = "danger_rules")]
+pub fn believing<T>(work: impl FnOnce() -> T) -> T {
+    let before = BELIEVING.replace(true);
+    let value = work();
+    BELIEVING.set(before);
+    value
 }
 
 /// Removes `rule` for the whole process.

@@ -113,10 +113,13 @@ fn candidate<'k>(
 #[cfg(feature = "danger_memory")]
 pub fn believe(info: &Info, id: Digest, envelope: &Envelope, memory: &Memory) -> Option<()> {
     let dealer = envelope.header.sender;
-    let raw = RawDeal::decode(&envelope.body).ok()?;
-    raw.form(info, &dealer).ok()?;
-    let (r, commitment) = (raw.r().unchecked(), raw.commitment().believed()?);
-    let deal = raw.accept(info, &dealer, r, commitment).ok()?;
+    let deal = rules::believing(|| {
+        let raw = RawDeal::decode(&envelope.body).ok()?;
+        raw.form(info, &dealer).ok()?;
+        let (r, commitment) = (raw.r().check().ok()?, raw.commitment().check().ok()?);
+        raw.accept(info, &dealer, r, commitment).ok()
+    });
+    let deal = deal?;
     memory.deal(id, info.digest(), || Ok(deal)).ok().map(drop)
 }
 

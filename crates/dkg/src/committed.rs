@@ -115,19 +115,6 @@ impl Raw {
         }
     }
 
-    /// The points as they are, for the simulator.
-    #[cfg(feature = "danger_memory")]
-    pub(crate) fn believed(&self) -> Option<Checked> {
-        Some(match self {
-            Self::Feldman(points) => {
-                Checked::Feldman(Commitment::new(points.iter().map(|point| point.unchecked()).collect()).ok()?)
-            }
-            Self::Pedersen(points) => {
-                Checked::Pedersen(HidingCommitment::new(points.iter().map(|point| point.unchecked()).collect()).ok()?)
-            }
-        })
-    }
-
     /// The points, all of them in the subgroup, at least one.
     pub(crate) fn check(&self) -> Result<Checked, Decode> {
         Ok(match self {

@@ -81,6 +81,8 @@ pub(crate) struct Kept {
     pub(crate) share: SecretScalar,
     /// The boundary height of the version's round.
     pub(crate) round: u64,
+    /// Made by this process, which compared it with its public share then; not what came from a disk.
+    pub(crate) fits: bool,
 }
 
 /// One node.
@@ -123,7 +125,9 @@ impl Node {
         let journal = loaded.records.into_iter();
         let journal = journal.map(|record| ((record.key, record.round, record.kind, record.subject), record)).collect();
         let shares = loaded.shares.into_iter();
-        let shares = shares.map(|row| ((row.key, row.version), Kept { share: row.share, round: row.round })).collect();
+        let shares = shares
+            .map(|row| ((row.key, row.version), Kept { share: row.share, round: row.round, fits: false }))
+            .collect();
         let serving = Arc::new(Serving {
             network: membership.network,
             operator: operator.clone(),
@@ -350,7 +354,8 @@ impl Node {
                 let served = match self.serving.versions.get(&id) {
                     Some(served) => Some(served.clone()),
                     None => self.shares.get(&(*key, id)).and_then(|kept| {
-                        ServedVersion::new(output, self.operator.address(), kept.share.copy()).map(Arc::new)
+                        let make = if kept.fits { ServedVersion::of_fitting } else { ServedVersion::new };
+                        make(output, self.operator.address(), kept.share.copy()).map(Arc::new)
                     }),
                 };
                 versions.extend(served.map(|served| (id, served)));

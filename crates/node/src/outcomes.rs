@@ -68,7 +68,7 @@ impl Node {
         let digest = self.info_digest(key).unwrap_or_default();
         let row = ShareRow { key: *key, version, round, index: share.0.get(), share: share.1.copy() };
         fx.batch.shares.push(row);
-        self.shares.insert((*key, version), Kept { share: share.1, round });
+        self.shares.insert((*key, version), Kept { share: share.1, round, fits: true });
         let envelope = self.envelope(*key, round, digest, Kind::Confirm, body);
         self.keep_record(*key, round, Kind::Confirm, Digest::ZERO, envelope.encode(), fx);
         self.forget_round(key, round, fx);

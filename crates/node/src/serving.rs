@@ -38,6 +38,12 @@ impl ServedVersion {
         let public = *output.share_of(address)?;
         (share.mul_g2() == public.point).then_some(Self { output, index: public.index, share })
     }
+
+    /// The same of a share that was compared with its public share before.
+    pub(crate) fn of_fitting(output: Arc<Output>, address: &Address, share: SecretScalar) -> Option<Self> {
+        let index = output.share_of(address)?.index;
+        Some(Self { output, index, share })
+    }
 }
 
 /// What the node can sign with, and for whom.

@@ -5,6 +5,7 @@
 
 use quorumkeep_curves::enc::Writer;
 use quorumkeep_curves::hash::keccak256;
+use quorumkeep_curves::rules;
 use quorumkeep_dkg::announce::Announce;
 use quorumkeep_dkg::batch;
 use quorumkeep_dkg::complain::Complain;
@@ -75,7 +76,8 @@ impl World {
     }
 
     fn vouch_announce(&self, place: usize, id: Digest, envelope: &Envelope) {
-        let announce = self.memory.announce(id, envelope.header.digest, || Announce::decode(&envelope.body).ok());
+        let decode = || rules::believing(|| Announce::decode(&envelope.body).ok());
+        let announce = self.memory.announce(id, envelope.header.digest, decode);
         let seat = &self.seats[place];
         for held in announce.iter().flat_map(|announce| &announce.held) {
             // Of a version that this machine holds on its disk.
@@ -94,7 +96,7 @@ impl World {
     /// A Confirm of what the node's own board gives; another board has another cut, and asks for itself.
     fn vouch_confirm(&self, place: usize, id: Digest, envelope: &Envelope) -> Option<()> {
         let seat = &self.seats[place];
-        let transcript = transcript(seat.node.as_ref().filter(|_| seat.is_sound())?, self)?;
+        let transcript = transcript(seat.node.as_ref().filter(|_| !seat.stale)?, self)?;
         let output = transcript.outcome()?.as_ref().ok()?;
         let cut = transcript.cut();
         let fits = transcript.info().digest() == envelope.header.digest && seat.holds(&self.key, &output.id());

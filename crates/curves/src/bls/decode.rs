@@ -54,16 +54,6 @@ impl<G: Group> OnCurve<G> {
         writer.point(&G::from_affine(&self.0))
     }
 
-    /// The point without its subgroup check.
-    ///
-    /// # Security
-    ///
-    /// For the simulator only, which saw how the point was made.
-    #[cfg(feature = "danger_rules")]
-    pub fn unchecked(self) -> G {
-        G::from_affine(&self.0)
-    }
-
     /// The point, after its subgroup check.
     ///
     /// # Errors
