@@ -13,6 +13,7 @@ pub mod growth;
 mod memory;
 mod ours;
 mod peer;
+mod plot;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,6 +90,14 @@ pub fn measure(kind: Kind, n: u16, rounds: usize) -> Result<(Times, Times), Fail
         peer.round(&mut peer_times)?;
     }
     Ok((our_times, peer_times))
+}
+
+/// Rounds of ours alone.
+pub fn measure_ours(kind: Kind, n: u16, rounds: usize) -> Result<Times, Failure> {
+    let (ours, mut times) = (Ours::new(kind, n)?, Times::default());
+    ours.round(&mut Times::default())?;
+    (0..rounds).try_for_each(|_| ours.round(&mut times))?;
+    Ok(times)
 }
 
 /// Both kinds of rounds for every `n`.
