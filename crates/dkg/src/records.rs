@@ -66,7 +66,6 @@ pub(crate) fn verify_known<'k>(
     memory: &Memory,
     key_of: impl FnOnce(&crate::ids::Address) -> Option<&'k bn254::PublicKey>,
 ) -> Option<SignedRecord> {
-<<<<<<< HEAD
     is_signed(id, &envelope, memory, key_of).then_some(SignedRecord { id, envelope })
 }
 
@@ -79,10 +78,4 @@ pub fn is_signed<'k>(
 ) -> bool {
     // The address is the hash of the key, so the bytes alone decide.
     key_of(&envelope.header.sender).is_some_and(|key| memory.holds(id, Digest::ZERO, || is_signed_by(envelope, key)))
-=======
-    let key = key_of(&envelope.header.sender)?;
-    // The address is the hash of the key, so the bytes alone decide.
-    let signed = memory.holds(id, Digest::ZERO, || is_signed_by(&envelope, key));
-    signed.then_some(SignedRecord { id, envelope })
->>>>>>> simspeed
 }
