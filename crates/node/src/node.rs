@@ -26,6 +26,7 @@ use rand_core::CryptoRngCore;
 
 use crate::effects::{Effects, Level};
 use crate::operator::Operator;
+use crate::peer::Receipt;
 use crate::serving::{Admitted, ServedVersion, Serving};
 use crate::starting::Starting;
 use crate::store::{Loaded, OwnRecord, Suspension};
@@ -97,7 +98,7 @@ pub struct Node {
     pub(crate) shares: BTreeMap<(KeyId, VersionId), Kept>,
     pub(crate) pins: BTreeMap<KeyId, [u8; 96]>,
     pub(crate) suspension: Option<Suspension>,
-    pub(crate) acks: BTreeMap<(KeyId, u64), BTreeMap<Address, Digest>>,
+    pub(crate) acks: BTreeMap<(KeyId, u64), BTreeMap<Address, Receipt>>,
     /// Dealers whose deal of the running round came peer to peer: the first of each is looked at.
     pub(crate) early: BTreeSet<(KeyId, u64, Address)>,
     /// The key and round whose Announce window was judged unfit for this node, so that the alarm sounds once.

@@ -7,7 +7,7 @@ use quorumkeep_dkg::envelope::{Envelope, Header, Kind};
 use quorumkeep_dkg::ids::{Address, Digest, KeyId};
 use quorumkeep_dkg::records::{self, SignedRecord};
 
-use crate::effects::Effects;
+use crate::effects::{Effects, Level};
 use crate::node::Node;
 
 impl Node {
@@ -20,7 +20,7 @@ impl Node {
         let Some(record) = records::verify(bytes, envelope, &self.memory, |a| ledger.operator_key(a)) else { return };
         match record.envelope().header.kind {
             Kind::Deal => self.on_early_deal(&record, fx),
-            Kind::Ack => self.on_ack(&record),
+            Kind::Ack => self.on_ack(&record, bytes, fx),
             _ => {}
         }
     }
@@ -51,7 +51,7 @@ impl Node {
         Envelope::signed(header, body, &hash, self.operator.key())
     }
 
-    fn on_ack(&mut self, record: &SignedRecord) {
+    fn on_ack(&mut self, record: &SignedRecord, bytes: &[u8], fx: &mut Effects) {
         let header = record.envelope().header;
         let is_player = |key: &KeyId, who: &Address| {
             self.transcript(key).is_some_and(|transcript| {
@@ -63,9 +63,28 @@ impl Node {
         if header.recipient != *self.operator.address() || !is_player(&header.key, &header.sender) {
             return;
         }
-        if let Ok(core) = read_ack(&record.envelope().body) {
-            self.acks.entry((header.key, header.round)).or_default().insert(header.sender, core);
+        let Ok(core) = read_ack(&record.envelope().body) else { return };
+        let receipts = self.acks.entry((header.key, header.round)).or_default();
+        let first =
+            receipts.entry(header.sender).or_insert_with(|| Receipt { core, bytes: bytes.to_vec(), is_told: false });
+        if first.core != core && !core::mem::replace(&mut first.is_told, true) {
+            fx.notice(Level::Alarm, first.contradicted_by(&header.sender, bytes));
         }
+    }
+}
+
+/// What a player signed for this node's deal.
+pub(crate) struct Receipt {
+    core: Digest,
+    bytes: Vec<u8>,
+    is_told: bool,
+}
+
+impl Receipt {
+    /// Both receipts, so that `quorumkeep evidence receipts` can make evidence of them.
+    fn contradicted_by(&self, sender: &Address, other: &[u8]) -> String {
+        let (first, second) = (hex::encode(&self.bytes), hex::encode(other));
+        format!("{sender} signed receipts for two deals of one dealer: {first} {second}")
     }
 }
 

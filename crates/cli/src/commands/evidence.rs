@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::ids::NetworkId;
-use quorumkeep_node::evidence::{Evidence as Proof, Finding, Innocent, scan};
+use quorumkeep_node::evidence::{Claim, Evidence as Proof, Finding, Innocent, scan};
 use quorumkeep_server::network::NetworkFile;
 use quorumkeep_store::files::{read_bounded, write_new};
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use crate::report::Report;
 /// Bytes of one file of evidence: the log of several years.
 const EVIDENCE_BYTES_MAX: u64 = 2 << 30;
 
+/// Bytes of a file with two receipts.
+const RECEIPTS_BYTES_MAX: u64 = 64 * 1024;
+
 /// `quorumkeep evidence`.
 #[derive(Subcommand)]
 pub enum Evidence {
@@ -26,6 +29,8 @@ pub enum Evidence {
     List(List),
     /// Shows one entry of the list, and writes it to a file that others can verify.
     Show(Show),
+    /// Makes evidence of two receipts that one operator signed for different deals of one dealer.
+    Receipts(Receipts),
     /// Verifies a file of evidence with nothing but the network id; asks nobody.
     Verify(Verify),
 }
@@ -55,6 +60,20 @@ pub struct Show {
     out: Option<PathBuf>,
 }
 
+/// Arguments of `evidence receipts`.
+#[derive(Args)]
+pub struct Receipts {
+    /// The network file.
+    #[arg(long, value_name = "FILE")]
+    network: PathBuf,
+    /// A file with two receipts in hexadecimal, between white space, as a node's alarm has them.
+    #[arg(long, value_name = "FILE")]
+    receipts: PathBuf,
+    /// Where the evidence goes.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 /// Arguments of `evidence verify`.
 #[derive(Args)]
 #[command(after_help = HELP)]
@@ -81,6 +100,7 @@ pub fn run(command: &Evidence, as_json: bool) -> Result<Report> {
     match command {
         Evidence::List(list) => block_on(list.run(as_json)),
         Evidence::Show(show) => block_on(show.run(as_json)),
+        Evidence::Receipts(receipts) => block_on(receipts.run(as_json)),
         Evidence::Verify(verify) => verify.run(),
     }
 }
@@ -128,6 +148,29 @@ impl Show {
             (Some(only), None) => Ok(only),
             (None, _) => Err(Failure::new(Code::NoFinding, format!("the board shows nothing with the id {wanted}"))),
             _ => Err(Failure::usage(format!("several findings begin with {wanted}; give more of the id"))),
+        }
+    }
+}
+
+impl Receipts {
+    async fn run(&self, as_json: bool) -> Result<Report> {
+        let (first, second) = self.read()?;
+        let net = Net::open(&self.network).await?;
+        let (network, blocks) = (net.session.file().network, board_log::read(&net.session, as_json).await?);
+        let proof = Proof { network, claim: Claim::Receipts { first, second }, blocks };
+        let finding = proof.verify(&network).map_err(not_shown)?;
+        write_new(&self.out, &proof.encode(), 0o644)?;
+        Ok(report(&finding).line(format!("written to {}", self.out.display())).field("file", &self.out))
+    }
+
+    fn read(&self) -> Result<(Vec<u8>, Vec<u8>)> {
+        let bad = || Failure::new(Code::BadFile, format!("{} does not hold two receipts", self.receipts.display()));
+        let bytes = read_bounded(&self.receipts, RECEIPTS_BYTES_MAX)?;
+        let text = core::str::from_utf8(&bytes).map_err(|_| bad())?;
+        let mut receipts = text.split_ascii_whitespace().map(|word| hex::decode(word).map_err(|_| bad()));
+        match (receipts.next(), receipts.next(), receipts.next()) {
+            (Some(first), Some(second), None) => Ok((first?, second?)),
+            _ => Err(bad()),
         }
     }
 }

@@ -112,8 +112,8 @@ impl Strategy for LeaverDeletes {
         next.settle_margin = next.settle_margin.min((next.roster.len() - t) as u16);
         governance::submit(world, &current, &next);
         let seat = &mut world.seats[leaver];
-        seat.store = MemStore::default();
-        seat.node = None;
+        // What it announced before is still on its way.
+        (seat.store, seat.node, seat.stale) = (MemStore::default(), None, true);
         self.is_over = true;
     }
 }

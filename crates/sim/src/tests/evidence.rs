@@ -10,12 +10,14 @@ use quorumkeep_dkg::block::Block;
 use quorumkeep_dkg::envelope::{Envelope, Header};
 use quorumkeep_dkg::ids::{Address, Digest, VersionId};
 use quorumkeep_ibe::{AppId, AppIdentity, Format, sign_partial};
+use quorumkeep_node::Event;
 use quorumkeep_node::evidence::{Claim, Evidence, Finding, Innocent, Offence, Scanner, SignedPartial};
 use quorumkeep_node::serving::partial_hash;
 use rand_core::OsRng;
 
 use super::{drawn, play};
-use crate::strategies::Kind;
+use crate::plan::{Faults, Plan};
+use crate::strategies::{Kind, liar};
 use crate::world::World;
 
 fn played(seed: u64, kind: Kind) -> World {
@@ -166,4 +168,38 @@ fn two_receipts_are_a_sign_if_they_contradict_each_other() {
     let last = forged.len() - 1;
     forged[last] ^= 1;
     assert!(claim(receipt(1, round), forged).is_err());
+}
+
+/// A player that signs receipts for two deals of one dealer: the dealer's node says so, and what it says is evidence.
+#[test]
+fn a_dealer_tells_who_signed_two_receipts() {
+    let plan = Plan { faults: Faults { peers: true, ..Faults::default() }, ..Plan::new(4, 3) };
+    let (dealer, player, mut sent) = (0, 1, false);
+    let mut world = World::new(plan, false);
+    let played = world.run_with(|world| {
+        let Some((info, _)) = liar::honest_deal(world, dealer).filter(|_| !sent) else { return };
+        sent = true;
+        for core in [1, 2, 3] {
+            let body = Writer::new(tags::DKG_ACK).fixed(&[core; 32]).finish();
+            let header = Header {
+                network: world.network,
+                key: world.key,
+                round: info.trigger.round(),
+                digest: info.digest(),
+                kind: quorumkeep_dkg::envelope::Kind::Ack,
+                sender: world.seats[player].address(),
+                recipient: world.seats[dealer].address(),
+            };
+            let hash = Digest(keccak256(&body));
+            let receipt = Envelope::signed(header, body, &hash, &world.seats[player].who().key()).encode();
+            world.handle(dealer, Event::Peer(receipt)).unwrap();
+        }
+    });
+    played.map_err(|violation| violation.what).unwrap();
+    let told: Vec<&String> = world.told.iter().filter(|text| text.contains("signed receipts for two deals")).collect();
+    assert_eq!(told.len(), 1, "once is enough: {told:?}");
+    let mut receipts = told[0].rsplit(' ').map(|word| hex::decode(word).unwrap());
+    let (second, first) = (receipts.next().unwrap(), receipts.next().unwrap());
+    let found = verify(&world, Claim::Receipts { first, second }).unwrap();
+    assert_eq!((found.culprit, found.offence), (world.seats[player].address(), Offence::Receipts));
 }
