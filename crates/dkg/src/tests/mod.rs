@@ -3,6 +3,7 @@
 mod batch;
 mod encodings;
 mod pedersen;
+mod reshare;
 mod rounds;
 
 use std::sync::Arc;
