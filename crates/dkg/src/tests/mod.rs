@@ -1,7 +1,9 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
 mod batch;
+mod config;
 mod encodings;
+mod ledger;
 mod pedersen;
 mod reshare;
 mod rounds;
