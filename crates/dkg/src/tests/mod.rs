@@ -1,10 +1,12 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
+mod announces;
 mod batch;
 mod config;
 mod encodings;
 mod ledger;
 mod pedersen;
+mod phases;
 mod reshare;
 mod rounds;
 
