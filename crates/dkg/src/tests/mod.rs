@@ -4,6 +4,7 @@ mod announces;
 mod batch;
 mod config;
 mod encodings;
+mod frozen;
 mod ledger;
 mod pedersen;
 mod phases;
@@ -122,6 +123,8 @@ impl World {
         let records = std::mem::take(&mut self.pending);
         let block = Block::sign(&self.network, &self.ledger.head(), 1000, records, &self.orderer);
         let events = self.ledger.apply(&block, &self.memory).unwrap();
+        assert_eq!(self.ledger.head(), block.reference(&self.network));
+        assert_eq!(self.ledger.head().height, block.height);
         self.blocks.push(block);
         events
     }

@@ -418,3 +418,25 @@ fn a_roster_that_could_not_hand_the_key_on_is_refused() {
     assert!(!refused(&reconfigure(&mut world, |next| shrink(next, 3))), "three holders");
     assert_eq!(world.ledger.config().unwrap().n(), 3);
 }
+
+/// A snapshot with two versions, one of which was short of dealers: the next source is the same before and after.
+#[test]
+fn a_snapshot_keeps_both_versions_and_which_was_short() {
+    let mut world = World::new(4, 3, 82);
+    let (versions, shares) = two_versions(&mut world);
+    let secrets = announce_versions(&mut world, &versions, &shares, 3);
+    assert!(!world.ledger.is_at_rest(), "there are Announces");
+    deal_shares(&mut world, (&secrets, &shares[1]), &[0, 1], |_, _| {});
+    advance(&mut world, 4);
+    assert!(world.ledger.is_at_rest());
+    let restored = crate::ledger::Ledger::restore(&world.ledger.snapshot(), &world.memory).unwrap();
+    let state = &restored.keys()[&world.key()];
+    assert_eq!(state.versions.active.as_ref().unwrap().id(), versions[1].id());
+    assert_eq!(state.versions.settled.as_ref().unwrap().id(), versions[0].id());
+    assert_eq!(state.versions.short, Some(versions[1].id()));
+    assert_eq!(state.active_since, world.ledger.keys()[&world.key()].active_since);
+    assert_eq!(restored.config_digest(), world.ledger.config_digest());
+    world.ledger = restored;
+    announce_versions(&mut world, &versions, &shares, 3);
+    assert_eq!(source(&world), versions[0].id());
+}
