@@ -12,7 +12,9 @@ use crate::secret::RoundSecrets;
 use crate::transcript::FaultKind;
 
 fn malformed(events: &[Event], world: &World, place: usize) -> bool {
-    events.iter().any(|event| matches!(event, Event::Fault(who, FaultKind::Malformed, _) if *who == world.address(place)))
+    events
+        .iter()
+        .any(|event| matches!(event, Event::Fault(who, FaultKind::Malformed, _) if *who == world.address(place)))
 }
 
 /// An Announce of this operator without shares.

@@ -196,9 +196,8 @@ fn a_key_has_a_name_and_enough_players() {
 #[test]
 fn t_members_have_to_sign() {
     let world = World::with_margin(4, 3, 0, 90);
-    let envelope = |signers| {
-        Envelope::decode(&world.governed(KeyId::ZERO, Kind::Config, world.config.encode(), signers)).unwrap()
-    };
+    let envelope =
+        |signers| Envelope::decode(&world.governed(KeyId::ZERO, Kind::Config, world.config.encode(), signers)).unwrap();
     let found = |envelope: &Envelope| match check_governed(envelope, &world.config) {
         Ok(()) => None,
         Err(ConfigError::Signatures { found, needed: 3 }) => Some(found),

@@ -19,8 +19,7 @@ use crate::round::{Phase, Versions};
 use crate::secret::RoundSecrets;
 use crate::transcript::{Failure, FaultKind, Verdict};
 
-const KINDS: [Kind; 6] =
-    [Kind::Announce, Kind::Deal, Kind::Complain, Kind::Extract, Kind::Reconstruct, Kind::Confirm];
+const KINDS: [Kind; 6] = [Kind::Announce, Kind::Deal, Kind::Complain, Kind::Extract, Kind::Reconstruct, Kind::Confirm];
 
 /// The heights below 30 at which a record of this kind is looked at, though it says nothing.
 fn heights(world: &World, kind: Kind, digest: Digest) -> Vec<u64> {
