@@ -150,7 +150,7 @@ fn commitments_have_one_hash_in_every_form() {
     }
     assert_ne!(Plain::Feldman(Vec::new()).hash(), [0; 32]);
     let (one, none) = (Raw::Feldman(Vec::new()), Raw::Pedersen(Vec::new()));
-    assert!(one.is_empty() && none.is_empty() && one.len() == 0);
+    assert!(one.is_empty() && none.is_empty());
 }
 
 /// A group key of zero opens everything: whoever knows the others' constants could deal for it.
