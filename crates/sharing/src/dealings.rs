@@ -54,3 +54,6 @@ fn batch_seed(index: Index, images: &[G2], secrets: &[&SecretScalar]) -> [u8; 32
     }
     writer.fixed(&quorumkeep_curves::hash::keccak256(&bytes)).hash()
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,3 +134,6 @@ impl Primes {
         (bits < 254).then(|| out * Scalar::from_u64(word))
     }
 }
+
+#[cfg(test)]
+mod tests;

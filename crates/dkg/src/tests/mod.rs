@@ -1,9 +1,15 @@
 //! Rounds without a node: the rules of the protocol one by one, and the bytes of every record.
 
+mod announces;
 mod attacks;
 mod batch;
+mod config;
 mod encodings;
+mod frozen;
+mod ledger;
 mod pedersen;
+mod phases;
+mod reshare;
 mod rosters;
 mod rounds;
 
@@ -119,6 +125,8 @@ impl World {
         let records = std::mem::take(&mut self.pending);
         let block = Block::sign(&self.network, &self.ledger.head(), 1000, records, &self.orderer);
         let events = self.ledger.apply(&block, &self.memory).unwrap();
+        assert_eq!(self.ledger.head(), block.reference(&self.network));
+        assert_eq!(self.ledger.head().height, block.height);
         self.blocks.push(block);
         events
     }

@@ -308,3 +308,49 @@ fn a_polynomial_of_ones_own_is_dealt_and_extracted_like_any_other() {
     let extract = PlainExtract::build(&info, &me, &counted, &secrets[0], &mut world.rng).unwrap();
     assert!(Extract::decode(&extract.encode()).unwrap().verify(&info, &me, &counted).is_none());
 }
+
+/// The first Extract of a dealer counts, even if it is invalid: a right one after it changes nothing.
+#[test]
+fn the_first_extract_counts() {
+    let mut world = World::pedersen(5, 3, 52);
+    let secrets = dealt(&mut world, |_, _| {});
+    world.to_height(18);
+    let honest = extract_of(&mut world, 1, &secrets);
+    let mut wrong = honest.clone();
+    wrong.proof.u += Scalar::one();
+    let (digest, dealer) = (world.info().digest(), world.address(1));
+    assert!(!world.round().transcript().unwrap().extraction().has_extract(&dealer));
+    for body in [wrong.encode(), honest.encode()] {
+        world.pending.push(world.record(1, Kind::Extract, digest, body));
+    }
+    post_extracts(&mut world, &[0, 2, 3, 4], &secrets);
+    world.to_height(20);
+    let extraction = world.round().transcript().unwrap().extraction();
+    assert!(extraction.has_extract(&dealer) && extraction.opened(&dealer).is_none());
+    let missing: Vec<_> = world.round().transcript().unwrap().to_reconstruct().iter().map(|deal| deal.dealer).collect();
+    assert_eq!(missing, [dealer]);
+    post_published(&mut world, &[0, 2, 3], 1, &secrets);
+    world.block();
+    let extraction = world.round().transcript().unwrap().extraction();
+    let published = [0, 1, 2, 3, 4].map(|place| extraction.has_published(&world.address(place), &dealer));
+    assert_eq!(published, [true, false, true, true, false]);
+    world.to_height(22);
+    assert_eq!(output(&world).reconstructed().iter().map(|index| index.get()).collect::<Vec<_>>(), [2]);
+}
+
+/// An opening that is not the dealer's says nothing, whatever it decrypts to.
+#[test]
+fn a_complaint_with_another_opening_is_false() {
+    let mut world = World::pedersen(4, 3, 53);
+    let secrets = dealt(&mut world, |_, _| {});
+    let honest = world.round().transcript().unwrap().deals()[&world.address(0)].deal.clone().unwrap();
+    let opening = (honest.r.mul_secret(secrets[3].receive()) + G1::generator()).to_bytes();
+    let body = Complain::encode(&world.address(0), &honest.core, &opening);
+    let subject = Complain::subject(&world.address(0), &honest.core);
+    assert!(!world.round().transcript().unwrap().has_complaint(&world.address(3), &subject));
+    world.pending.push(world.record(3, Kind::Complain, world.info().digest(), body));
+    let events = world.block();
+    assert_eq!(faults(&events), [(world.address(3), FaultKind::FalseComplaint)]);
+    assert!(world.round().transcript().unwrap().has_complaint(&world.address(3), &subject));
+    assert!(world.round().transcript().unwrap().accused().is_empty());
+}

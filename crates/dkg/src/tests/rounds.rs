@@ -33,7 +33,7 @@ pub fn post_deal(world: &mut World, place: usize, deal: &PlainDeal) {
 }
 
 /// A DKG up to the end of the Deal window, with `alter` applied to everybody's deal.
-fn dealt(world: &mut World, alter: impl Fn(usize, &mut PlainDeal)) -> Vec<RoundSecrets> {
+pub fn dealt(world: &mut World, alter: impl Fn(usize, &mut PlainDeal)) -> Vec<RoundSecrets> {
     world.begin();
     world.to_height(8);
     let secrets = world.announce_all();

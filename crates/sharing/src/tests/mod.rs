@@ -48,6 +48,7 @@ fn v12_thresholds() {
         assert_eq!(Threshold::new(t, n), Err(Error::Threshold { t, n }));
     }
     assert!(Threshold::default_for(1).is_err());
+    assert_eq!(Threshold::new(5, 7).map(Threshold::as_usize), Ok(5));
 }
 
 #[test]
@@ -113,6 +114,16 @@ fn consecutive_evaluation_is_the_same() {
         assert_eq!(commitment.evaluate_all(&gaps), each[1..]);
     }
     assert!(polynomial(2, 1).commit().evaluate_all(&[]).is_empty());
+}
+
+#[test]
+fn a_dealing_is_one_players_value_of_one_polynomial() {
+    let f = polynomial(3, 1);
+    let (commitment, dealing) = (f.commit(), f.evaluate(index(2)));
+    assert!(commitment.verify(index(2), &dealing));
+    assert!(!commitment.verify(index(3), &dealing), "of another player");
+    assert!(!commitment.verify(index(2), &dealing.add_public(&Scalar::one())));
+    assert!(!polynomial(3, 2).commit().verify(index(2), &dealing), "of another dealer");
 }
 
 #[test]
