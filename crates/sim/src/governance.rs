@@ -142,12 +142,13 @@ fn successor(world: &mut World, current: &Arc<Config>, change: Change) -> Option
         Change::ReplaceAll => return replace_all(world, next),
         Change::LoseDisk(_) => return None,
     }
-    let (n, liars) = (next.roster.len(), world.liars().len());
+    // Liars, and honest operators that lose what they hold.
+    let (n, faulty) = (next.roster.len(), world.liars().len() + world.plan.disks_lost());
     // The bounds within which the protocol owes anything: n - t >= f, t - 1 >= f, b >= f, and somebody may crash.
-    if !(3..=12).contains(&n) || t < 2 || t >= n || liars > n - t || liars >= t {
+    if !(3..=12).contains(&n) || t < 2 || t >= n || faulty > n - t || faulty >= t {
         return None;
     }
-    let margin = (n - t).div_ceil(2).max(liars + world.plan.disks_lost());
+    let margin = (n - t).div_ceil(2).max(faulty);
     next.settle_margin = margin.min(n - t) as u16;
     next.threshold = Threshold::new(t as u16, n as u16).ok()?;
     Some(next)
