@@ -1,4 +1,4 @@
-//! Shamir's sharing of byte strings over GF(2^8) = GF(2)[z]/(z^8 + z^4 + z^3 + z + 1), byte by byte.
+//! Shamir's sharing of byte strings over `GF(2^8) = GF(2)[z]/(z^8 + z^4 + z^3 + z + 1)`, byte by byte.
 //!
 //! The shares of a plain sharing are `x || y`, 1 + L bytes for a secret of L bytes, `x` from 1 to `n`; it is the layout of
 //! HashiCorp Vault turned round and that of vsss-rs and go-mpc-infra. Nothing in it shows that a share is right: whoever keeps
