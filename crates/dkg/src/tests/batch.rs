@@ -284,11 +284,14 @@ fn of_two_deals_of_one_dealer_the_first_counts() {
     }
 }
 
+/// What is changed in a header, and the verdict on the record without a batch.
+type Changed = (fn(&mut Header), Option<Verdict>);
+
 /// A deal counts in a Deal of its round only: elsewhere its sender signs something else, or it is not of this round.
 #[test]
 fn a_deal_in_a_record_of_another_kind_or_round_is_not_remembered() {
     for round in [Round::feldman(), Round::pedersen()] {
-        let changes: [(fn(&mut Header), Option<Verdict>); 2] = [
+        let changes: [Changed; 2] = [
             (|header| header.kind = Kind::Confirm, None),
             (|header| header.digest = Digest([1; 32]), Some(Verdict::Skip("another round"))),
         ];
