@@ -9,7 +9,7 @@ use super::rounds::deal_of;
 use crate::batch::check_deals;
 use crate::committed::Committed;
 use crate::deal::{self, DealFault, PlainDeal, body_hash};
-use crate::envelope::{Envelope, record_id};
+use crate::envelope::{Envelope, Header, Kind, record_id};
 use crate::ids::{Address, Digest};
 use crate::memory::Memory;
 use crate::records;
@@ -281,5 +281,27 @@ fn r5_v10_of_two_deals_of_one_dealer_the_first_counts() {
         let verdicts = round.check(&records);
         assert!(verdicts[..4].iter().all(|verdict| *verdict == Some(Verdict::Valid)));
         assert_eq!(verdicts[4], Some(Verdict::Fault(FaultKind::Equivocation)));
+    }
+}
+
+/// What is changed in a header, and the verdict on the record without a batch.
+type Changed = (fn(&mut Header), Option<Verdict>);
+
+/// A deal counts in a Deal of its round only: elsewhere its sender signs something else, or it is not of this round.
+#[test]
+fn a_deal_in_a_record_of_another_kind_or_round_is_not_remembered() {
+    for round in [Round::feldman(), Round::pedersen()] {
+        let changes: [Changed; 2] = [
+            (|header| header.kind = Kind::Confirm, None),
+            (|header| header.digest = Digest([1; 32]), Some(Verdict::Skip("another round"))),
+        ];
+        for (change, verdict) in changes {
+            let mut envelope = round.seal(1, &round.deals[1]);
+            change(&mut envelope.header);
+            let hash = body_hash(&envelope.body).unwrap();
+            let mut records = round.records();
+            records[1] = Envelope::signed(envelope.header, envelope.body, &hash, &round.world.keys[1]).encode();
+            assert_eq!(round.check(&records)[1], verdict);
+        }
     }
 }

@@ -58,6 +58,7 @@ fn a_polynomial_by_hand() {
     assert_eq!(f.evaluate(index(4)).declassify(), Scalar::from_u64(5 + 3 * 4 + 2 * 16));
     assert_eq!(f.threshold(), 3);
     assert_eq!(f.commit().evaluate(index(4)), G2::generator().mul_small(49));
+    assert_eq!(f.commit().points(), [5, 3, 2].map(|c| G2::generator().mul_small(c)));
     assert_eq!(f.constant().copy().declassify(), Scalar::from_u64(5));
     assert_eq!(Polynomial::from_coefficients(vec![]).err(), Some(Error::Empty));
 }
