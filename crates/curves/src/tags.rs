@@ -167,6 +167,30 @@ tags! {
     STORE_WRAP = "QUORUMKEEP_STORE_WRAP_V1";
     /// The checksum of a public row.
     STORE_SUM = "QUORUMKEEP_STORE_SUM_V1";
+    /// The identity of a custody: the hash of its charter.
+    CUSTODY_CHARTER = "QUORUMKEEP_CUSTODY_CHARTER_V1";
+    /// What people, guardians and processes sign when they ask for something.
+    CUSTODY_REQUEST = "QUORUMKEEP_CUSTODY_REQUEST_V1";
+    /// What a dealer signs under a manifest.
+    CUSTODY_MANIFEST = "QUORUMKEEP_CUSTODY_MANIFEST_V1";
+    /// What a guardian signs who has checked his share.
+    CUSTODY_RECEIPT = "QUORUMKEEP_CUSTODY_RECEIPT_V1";
+    /// What the service signs when it delivers an envelope.
+    CUSTODY_VOUCHER = "QUORUMKEEP_CUSTODY_VOUCHER_V1";
+    /// What names one share: its set, generation, index and guardian.
+    CUSTODY_SHARE = "QUORUMKEEP_CUSTODY_SHARE_V1";
+    /// The blinder of a share's commitment.
+    CUSTODY_BLINDER = "QUORUMKEEP_CUSTODY_BLINDER_V1";
+    /// The bases of a share's commitment.
+    CUSTODY_BASE = "QUORUMKEEP_CUSTODY_BASE_V1";
+    /// The second base of the commitments to a polynomial over the scalar field.
+    CUSTODY_VSS_BASE = "QUORUMKEEP_CUSTODY_VSS_H_V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
+    /// What recognises the key of a set.
+    CUSTODY_RECOGNISER = "QUORUMKEEP_CUSTODY_RECOGNISER_V1";
+    /// The key of a container.
+    CUSTODY_CONTAINER = "QUORUMKEEP_CUSTODY_CONTAINER_V1";
+    /// The keys of a guardian, a person or a process, derived from one seed.
+    CUSTODY_KEYS = "QUORUMKEEP_CUSTODY_KEYS_V1";
 }
 
 #[cfg(test)]
