@@ -1,0 +1,138 @@
+//! What the keeper remembers, as a table of documents. A change is a list of writes that is committed as a whole.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::canonical;
+
+/// What a document is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// The charter and the roster: one of each.
+    People = 1,
+    /// Every change of people, with its approvals, by number.
+    History = 2,
+    /// Guardians by name.
+    Guardian = 3,
+    /// Backup sets and the delivery of their shares, by key, node and generation.
+    Set = 4,
+    /// Manifests of the same.
+    Manifest = 5,
+    /// Sealed shares of the same, and their index.
+    Envelope = 6,
+    /// Requests that wait for approvals, by hash.
+    Pending = 7,
+    /// Recovery sessions by id.
+    Session = 8,
+    /// Requests that were answered, by their number.
+    Seen = 9,
+}
+
+/// The documents could not be read: the store failed, or holds something else than what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the records of the custody cannot be read: {0}")]
+pub struct ReadError(pub String);
+
+/// Where documents are.
+pub trait Records {
+    /// One document.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// All documents whose key begins so, in order of their keys.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError>;
+}
+
+/// Documents to be written, in one commit.
+pub type Writes = BTreeMap<(Table, String), Vec<u8>>;
+
+/// Records with changes that are not committed yet.
+pub struct Draft<'a> {
+    records: &'a dyn Records,
+    writes: Writes,
+}
+
+impl<'a> Draft<'a> {
+    /// No changes yet.
+    #[must_use]
+    pub fn new(records: &'a dyn Records) -> Self {
+        Self { records, writes: Writes::new() }
+    }
+
+    /// What has to be committed.
+    #[must_use]
+    pub fn into_writes(self) -> Writes {
+        self.writes
+    }
+
+    /// Changes made on top of this draft and thrown away.
+    pub(crate) fn copy(&self) -> Self {
+        Self { records: self.records, writes: self.writes.clone() }
+    }
+
+    /// A document.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, ReadError> {
+        let written = self.writes.get(&(table, key.to_owned()));
+        let bytes = match written {
+            Some(bytes) => Some(bytes.clone()),
+            None => self.records.get(table, key)?,
+        };
+        bytes.map(|bytes| read(&bytes)).transpose()
+    }
+
+    /// Changes a document.
+    pub fn put<T: Serialize>(&mut self, table: Table, key: &str, value: &T) {
+        self.writes.insert((table, key.to_owned()), canonical::to_bytes(value));
+    }
+
+    /// All documents whose key begins so, in order of their keys.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn list<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<Vec<(String, T)>, ReadError> {
+        let mut all: BTreeMap<String, Vec<u8>> = self.records.list(table, prefix)?.into_iter().collect();
+        let written = self.writes.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
+        all.extend(written.map(|((_, key), bytes)| (key.clone(), bytes.clone())));
+        all.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect()
+    }
+}
+
+/// A document that was read from a store.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(bytes).map_err(|error| ReadError(error.to_string()))
+}
+
+/// Documents in memory, for tests.
+#[derive(Default)]
+pub struct Memory(Writes);
+
+impl Memory {
+    /// Commits.
+    pub fn commit(&mut self, writes: Writes) {
+        self.0.extend(writes);
+    }
+}
+
+impl Records for Memory {
+    fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.0.get(&(table, key.to_owned())).cloned())
+    }
+
+    fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        let of_table = self.0.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
+        Ok(of_table.map(|((_, key), bytes)| (key.clone(), bytes.clone())).collect())
+    }
+}
