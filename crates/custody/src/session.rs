@@ -1,0 +1,280 @@
+//! Recovery sessions: who may get which secret through which process, and how far it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::{Blob, Hash};
+use crate::manifest::SignedManifest;
+use crate::names::Name;
+use crate::people::{self, Charter, Roster, Seats};
+use crate::request::{Action, By, OpenRecovery, Signed};
+
+/// The longest time a session may be open: 7 days.
+pub const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
+
+/// A request that was carried out, and who approved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// The request.
+    pub request: Signed,
+    /// Requests of the kind [`Action::Approve`] for its hash.
+    pub approvals: Vec<Signed>,
+}
+
+/// What the process found out about a submitted share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing yet.
+    Unchecked,
+    /// It is the right share.
+    Good,
+    /// It is not, and why.
+    Bad(String),
+}
+
+/// A share that was submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submission {
+    /// Which share.
+    pub index: u8,
+    /// Whose.
+    pub guardian: Name,
+    /// Sealed to the process.
+    pub sealed: Blob,
+    /// When.
+    pub at_ms: u64,
+    /// What the process says of it.
+    pub verdict: Verdict,
+}
+
+/// How far a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Approved; shares are accepted.
+    Open,
+    /// The process has recovered the right secret; it waits for the second approval.
+    Recognised,
+    /// The process may hand it over.
+    Committed,
+    /// It has.
+    Completed,
+    /// Ended without a result.
+    Aborted,
+    /// Out of time.
+    Expired,
+}
+
+impl State {
+    /// As it is written.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Recognised => "recognised",
+            Self::Committed => "committed",
+            Self::Completed => "completed",
+            Self::Aborted => "aborted",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A recovery session. Its id is the hash of the approved request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// The hash of the request that opened it.
+    pub id: Hash,
+    /// That request, and who approved it.
+    pub opened: Approved,
+    /// When it was approved.
+    pub opened_ms: u64,
+    /// Until when shares are accepted.
+    pub expires_ms: u64,
+    /// How far it is; ask [`Session::state_at`].
+    pub state: State,
+    /// The shares so far, one for each index.
+    pub submissions: Vec<Submission>,
+    /// The second approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Approved>,
+    /// Why it was aborted.
+    pub reason: String,
+}
+
+impl Session {
+    /// Its parameters; none if the request is of another kind, which the keeper never stores.
+    #[must_use]
+    pub fn parameters(&self) -> Option<&OpenRecovery> {
+        match &self.opened.request.request.action {
+            Action::OpenRecovery(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// How far it is at a time. What is committed does not expire.
+    #[must_use]
+    pub fn state_at(&self, now_ms: u64) -> State {
+        let waits = matches!(self.state, State::Open | State::Recognised);
+        if waits && now_ms > self.expires_ms { State::Expired } else { self.state }
+    }
+
+    /// Does it stand in the way of another session for the same secret?
+    #[must_use]
+    pub fn is_live(&self, now_ms: u64) -> bool {
+        matches!(self.state_at(now_ms), State::Open | State::Recognised | State::Committed)
+    }
+
+    /// Shares that count: not those that are known to be bad.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.submissions.iter().filter(|submission| !matches!(submission.verdict, Verdict::Bad(_))).count()
+    }
+}
+
+/// A session with everything that shows that it is allowed, beginning with the charter. Whoever pins the identity of the custody
+/// needs to trust nothing else: the process checks it before it opens a share, a guardian before he gives one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// Its hash is the identity of the custody.
+    pub charter: Charter,
+    /// Every change of people since, in order.
+    pub history: Vec<Approved>,
+    /// What is recovered.
+    pub manifest: SignedManifest,
+    /// The session.
+    pub session: Session,
+}
+
+/// A session that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Of another custody.
+    #[error("the charter is not the one of the custody that is pinned")]
+    Charter,
+    /// People that cannot be.
+    #[error(transparent)]
+    People(#[from] people::Error),
+    /// A change of people without its approvals.
+    #[error("change {0} of the people is not signed and approved as it must be")]
+    History(usize),
+    /// The session was not opened by approval.
+    #[error("the session is not signed and approved as it must be")]
+    NotApproved,
+    /// The manifest is damaged, or not the one of the session.
+    #[error("the manifest is not the one that was approved")]
+    Manifest,
+    /// Out of time or ended.
+    #[error("the session is {}", .0.text())]
+    State(State),
+    /// The secret may not be handed over yet.
+    #[error("the second approval is missing")]
+    NotCommitted,
+}
+
+impl Approved {
+    /// Is it signed by somebody who may, and approved by people who may, as the roster is? What was approved before somebody
+    /// was removed is approved no more.
+    #[must_use]
+    pub fn holds(&self, custody: &Hash, seats: Seats, roster: &Roster) -> bool {
+        let hash = self.request.request.hash();
+        let Some(asked) = person_of(&self.request, custody, roster) else {
+            return false;
+        };
+        let approves =
+            |signed: &Signed| matches!(&signed.request.action, Action::Approve { request } if *request == hash);
+        let by = self.approvals.iter().filter(|signed| approves(signed));
+        let approvers = by.filter_map(|signed| person_of(signed, custody, roster).cloned()).collect();
+        people::filled(seats, asked, &approvers, roster)
+    }
+}
+
+/// Whose signature it is, if he is in the roster.
+fn person_of<'a>(signed: &'a Signed, custody: &Hash, roster: &Roster) -> Option<&'a Name> {
+    let By::Person(name) = &signed.request.by else {
+        return None;
+    };
+    let person = roster.person(name).filter(|_| signed.request.custody == *custody)?;
+    signed.is_by(&person.key).then_some(name)
+}
+
+impl Bundle {
+    /// The people of now, if every change was approved by those of before.
+    ///
+    /// # Errors
+    /// [`Error::Charter`], [`Error::People`], [`Error::History`].
+    pub fn roster(&self, custody: &Hash) -> Result<Roster, Error> {
+        if self.charter.id() != *custody {
+            return Err(Error::Charter);
+        }
+        fold(self.charter.roster()?, custody, &self.history)
+    }
+
+    /// Is the session allowed, and may shares be given to it now?
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check(&self, custody: &Hash, now_ms: u64) -> Result<&OpenRecovery, Error> {
+        let parameters = self.check_opened(custody)?;
+        match self.session.state_at(now_ms) {
+            State::Open | State::Recognised | State::Committed => Ok(parameters),
+            state => Err(Error::State(state)),
+        }
+    }
+
+    fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+        let roster = self.roster(custody)?;
+        let request = &self.session.opened.request.request;
+        let Action::OpenRecovery(open) = &request.action else {
+            return Err(Error::NotApproved);
+        };
+        let approved = self.session.opened.holds(custody, request.action.seats(), &roster);
+        if !approved || request.hash() != self.session.id {
+            return Err(Error::NotApproved);
+        }
+        let manifest = &self.manifest.manifest;
+        let same = manifest.hash() == open.manifest_hash && manifest.custody == *custody;
+        if same && self.manifest.check().is_ok() { Ok(open) } else { Err(Error::Manifest) }
+    }
+
+    /// May the secret be handed over?
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check_committed(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+        let open = self.check_opened(custody)?;
+        let committed = self.session.committed.as_ref().ok_or(Error::NotCommitted)?;
+        let names = matches!(&committed.request.request.action,
+            Action::CommitRecovery { session } if *session == self.session.id);
+        let approved = names && committed.holds(custody, commit_seats(open), &self.roster(custody)?);
+        if approved { Ok(open) } else { Err(Error::NotCommitted) }
+    }
+}
+
+/// The approvals that the commit of a session needs: as many as its opening.
+#[must_use]
+pub fn commit_seats(open: &OpenRecovery) -> Seats {
+    if open.break_glass { people::BREAK_GLASS } else { people::TWO }
+}
+
+/// The people after these changes.
+///
+/// # Errors
+/// [`Error::History`], [`Error::People`].
+pub fn fold(mut roster: Roster, custody: &Hash, history: &[Approved]) -> Result<Roster, Error> {
+    for (at, change) in history.iter().enumerate() {
+        let action = &change.request.request.action;
+        let Action::ChangePeople { add, remove } = action else {
+            return Err(Error::History(at));
+        };
+        if !change.holds(custody, action.seats(), &roster) {
+            return Err(Error::History(at));
+        }
+        roster = roster.changed(add, remove)?;
+    }
+    Ok(roster)
+}
