@@ -85,7 +85,14 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Reads one without believing it.
+    /// Reads a signed checkpoint without looking at its signatures, for whoever made it.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Malformed`].
+    pub fn unverified(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        Self::parse(bytes).map(|(checkpoint, _)| checkpoint)
+    }
+
     fn parse(bytes: &[u8]) -> Result<(Self, Note), CheckpointError> {
         if bytes.len() > CHECKPOINT_BYTES_MAX {
             return Err(CheckpointError::Malformed);
@@ -137,7 +144,7 @@ mod tests {
     fn what_is_signed_is_read() {
         let (key, root) = (key(), [9; 32]);
         let note = Checkpoint::sign(&key, 1_000_000, root).unwrap();
-        let verifier = key.verifier().unwrap();
+        let verifier = key.verifier().clone();
         let head = Checkpoint::open(&note, &verifier).unwrap();
         assert_eq!(head, Checkpoint { origin: "example.com/log".into(), size: 1_000_000, root });
         let signature = Checkpoint::bare_signature(&note).unwrap();
@@ -152,18 +159,18 @@ mod tests {
         let (key, witness) = (key(), LogKey::from_seed("witness.example", &[8; 32]).unwrap());
         let mut note = Note::from_bytes(&Checkpoint::sign(&key, 3, [1; 32]).unwrap()).unwrap();
         note.add_sigs(&[&witness as &dyn Signer]).unwrap();
-        assert_eq!(Checkpoint::open(&note.to_bytes(), &key.verifier().unwrap()).unwrap().size, 3);
+        assert_eq!(Checkpoint::open(&note.to_bytes(), key.verifier()).unwrap().size, 3);
         // Its signature alone is not the log's.
         let mut alone = Note::new(note.text(), &[]).unwrap();
         alone.add_sigs(&[&witness as &dyn Signer]).unwrap();
-        let refused = Checkpoint::open(&alone.to_bytes(), &key.verifier().unwrap());
+        let refused = Checkpoint::open(&alone.to_bytes(), key.verifier());
         assert!(matches!(refused, Err(CheckpointError::Signature(_))));
     }
 
     #[test]
     fn p9_a_changed_checkpoint_is_not_believed() {
         let (key, root) = (key(), [9; 32]);
-        let verifier = key.verifier().unwrap();
+        let verifier = key.verifier().clone();
         let good = Checkpoint::sign(&key, 12, root).unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
@@ -171,9 +178,9 @@ mod tests {
             assert!(Checkpoint::open(&bad, &verifier).is_err(), "byte {at}");
             assert!(Checkpoint::open(&good[..at], &verifier).is_err(), "cut at {at}");
         }
-        let other = LogKey::from_seed("example.com/log", &[6; 32]).unwrap().verifier().unwrap();
+        let other = LogKey::from_seed("example.com/log", &[6; 32]).unwrap().verifier().clone();
         assert!(matches!(Checkpoint::open(&good, &other), Err(CheckpointError::Signature(_))));
-        let other = LogKey::from_seed("example.com/other", &[7; 32]).unwrap().verifier().unwrap();
+        let other = LogKey::from_seed("example.com/other", &[7; 32]).unwrap().verifier().clone();
         assert!(matches!(Checkpoint::open(&good, &other), Err(CheckpointError::ForeignLog { .. })));
     }
 
@@ -192,10 +199,10 @@ mod tests {
         ] {
             let mut note = Note::new(text.as_bytes(), &[]).unwrap();
             note.add_sigs(&[&key as &dyn Signer]).unwrap();
-            let refused = Checkpoint::open(&note.to_bytes(), &key.verifier().unwrap());
+            let refused = Checkpoint::open(&note.to_bytes(), key.verifier());
             assert!(matches!(refused, Err(CheckpointError::Malformed)), "{text}");
         }
         let huge = vec![b'x'; CHECKPOINT_BYTES_MAX + 1];
-        assert!(matches!(Checkpoint::open(&huge, &key.verifier().unwrap()), Err(CheckpointError::Malformed)));
+        assert!(matches!(Checkpoint::open(&huge, key.verifier()), Err(CheckpointError::Malformed)));
     }
 }

@@ -40,9 +40,8 @@ fn check_origin(origin: &str) -> Result<(), KeyError> {
 /// Whoever has it can write another log under the same name; only an earlier checkpoint elsewhere shows that. It is wiped
 /// when it is dropped.
 pub struct LogKey {
-    origin: String,
-    id: u32,
     secret: SigningKey,
+    verifier: Verifier,
 }
 
 impl LogKey {
@@ -53,8 +52,10 @@ impl LogKey {
     pub fn from_seed(origin: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
         check_origin(origin)?;
         let secret = SigningKey::from_bytes(seed);
-        let id = key_id(origin, &encoded(&secret));
-        Ok(Self { origin: origin.to_owned(), id, secret })
+        let public = [&[ED25519], secret.verifying_key().to_bytes().as_slice()].concat();
+        let (id, key) = (key_id(origin, &public), BASE64_STANDARD.encode(&public));
+        let verifier = Verifier::decode(&format!("{origin}+{id:08x}+{key}"))?;
+        Ok(Self { secret, verifier })
     }
 
     /// The 32 bytes that make this key, to be sealed and kept.
@@ -66,30 +67,23 @@ impl LogKey {
     /// The name of the log.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.origin
+        self.verifier.origin()
     }
 
     /// The public part.
-    ///
-    /// # Errors
-    /// [`KeyError::Verifier`]: never for a key of [`LogKey::from_seed`].
-    pub fn verifier(&self) -> Result<Verifier, KeyError> {
-        let key = BASE64_STANDARD.encode(encoded(&self.secret));
-        Verifier::decode(&format!("{}+{:08x}+{key}", self.origin, self.id))
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.verifier
     }
-}
-
-fn encoded(secret: &SigningKey) -> Vec<u8> {
-    [&[ED25519], secret.verifying_key().to_bytes().as_slice()].concat()
 }
 
 impl Signer for LogKey {
     fn name(&self) -> &str {
-        &self.origin
+        self.verifier.inner.name()
     }
 
     fn key_id(&self) -> u32 {
-        self.id
+        self.verifier.inner.key_id()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ed25519_dalek::SignatureError> {
@@ -160,7 +154,7 @@ mod tests {
         // `PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz`
         let seed = BASE64_STANDARD.decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz").unwrap();
         let key = LogKey::from_seed("PeterNeumann", seed[1..].try_into().unwrap()).unwrap();
-        assert_eq!(key.verifier().unwrap().encode(), PETER);
+        assert_eq!(key.verifier().encode(), PETER);
         assert_eq!(key.expose_seed().as_slice(), &seed[1..]);
     }
 

@@ -119,7 +119,7 @@ mod tests {
         let sibling = leaf_hash(b"before");
         let root = node_hash(&sibling, &leaf_hash(&entry));
         let checkpoint = Checkpoint::sign(&key, 2, root).unwrap();
-        (InclusionProof { index: 1, entry, path: vec![sibling], checkpoint }, key.verifier().unwrap())
+        (InclusionProof { index: 1, entry, path: vec![sibling], checkpoint }, key.verifier().clone())
     }
 
     #[test]

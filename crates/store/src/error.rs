@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quorumkeep_audit::EntryError;
 use quorumkeep_node::store::StoreFailed;
 
 use crate::files::FilesError;
@@ -107,6 +108,15 @@ pub enum StoreError {
     /// A file could not be read or written.
     #[error(transparent)]
     Files(FilesError),
+    /// The database has no audit log.
+    #[error("{} has no audit log: give the folder of a custody server, or check the path", path.display())]
+    NoLog {
+        /// Where.
+        path: PathBuf,
+    },
+    /// An entry cannot be written into the audit log, so that what it records must not happen.
+    #[error("the audit log cannot record it, so that it is not done: {0}")]
+    Unrecorded(#[from] EntryError),
     /// The engine failed in another way.
     #[error("SQLite: {0}")]
     Engine(#[source] rusqlite::Error),

@@ -5,6 +5,7 @@
 //! | [`SqliteStore`] | one database of one node: create, open, load, commit |
 //! | [`Reader`] | look-ups on a connection of their own that never writes |
 //! | [`KekProvider`], [`SaltFileKek`] | keys that wrap the data keys and live outside the database |
+//! | [`audit`] | the audit log: entries and their hash tree, in the transaction of whoever did what they record |
 //! | [`files`] | files that are written whole or not at all |
 //!
 //! # Layout of a data directory
@@ -42,6 +43,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
 
 mod aead;
+pub mod audit;
 mod commit;
 mod error;
 pub mod files;

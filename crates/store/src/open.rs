@@ -149,12 +149,18 @@ pub fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a connection that cannot write.
 pub fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = connect_to_read_any(path)?;
+    check_format(&connection, path)?;
+    Ok(connection)
+}
+
+/// The same for a database of any format.
+pub fn connect_to_read_any(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing { path: path.to_path_buf() });
     }
     let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))?;
     harden(&connection)?;
-    check_format(&connection, path)?;
     Ok(connection)
 }
 

@@ -1,0 +1,123 @@
+//! The log as files (c2sp.org/tlog-tiles), for people and programs elsewhere.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use quorumkeep_audit::tile::{CHECKPOINT, HEIGHT, Kind, Tile, WIDTH, bundle};
+use quorumkeep_audit::{CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, Verifier};
+
+use super::fault::{AuditFault, Verified};
+use super::nodes::StoredNodes;
+use super::read::{AuditReader, read, snapshot};
+use crate::files::{FilesError, read_bounded, sync_directory, write_atomic};
+
+/// The mode of an exported file: a log is made to be read.
+const READABLE: u32 = 0o644;
+
+/// What an export did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// How many entries the exported log has.
+    pub size: u64,
+    /// How many files were written.
+    pub written: u64,
+    /// How many were there already and are right.
+    pub kept: u64,
+}
+
+/// Writes the log to a folder, after it was verified as a whole. Files that are there are read, kept if they are right and
+/// replaced if they are not; the checkpoint comes last, so that what it names is there whenever it is. `progress` is told
+/// how many entries were verified.
+///
+/// # Errors
+/// [`AuditFault`]: whatever [`super::verify`] finds; [`AuditFault::Checkpoint`] if the folder has another log;
+/// [`AuditFault::Forked`] if the folder's checkpoint is not of this log's past. Then nothing was written.
+pub fn export(
+    log: &AuditReader,
+    verifier: &Verifier,
+    folder: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Exported, AuditFault> {
+    let _snapshot = snapshot(log.conn())?;
+    let verified = log.verify(verifier, progress)?;
+    if let Some(old) = checkpoint_of(folder, verifier)? {
+        log.continues_within(&old)?;
+    }
+    let mut writer = Writer { log, folder, exported: Exported { size: verified.size, written: 0, kept: 0 } };
+    writer.all(&verified)?;
+    Ok(writer.exported)
+}
+
+/// The checkpoint that is there; none in a new folder.
+fn checkpoint_of(folder: &Path, verifier: &Verifier) -> Result<Option<Checkpoint>, AuditFault> {
+    match read_bounded(&folder.join(CHECKPOINT), CHECKPOINT_BYTES_MAX as u64) {
+        Ok(bytes) => Ok(Some(Checkpoint::open(&bytes, verifier)?)),
+        Err(error) if error.is_missing() => match fs::read_dir(folder).map(|mut names| names.next().is_some()) {
+            // Files of something else, or of an export that was cut short before its first checkpoint.
+            Ok(true) if !folder.join("tile").is_dir() => Err(CheckpointError::Malformed.into()),
+            _ => Ok(None),
+        },
+        Err(FilesError::TooLarge { .. }) => Err(CheckpointError::Malformed.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+struct Writer<'a> {
+    log: &'a AuditReader,
+    folder: &'a Path,
+    exported: Exported,
+}
+
+impl Writer<'_> {
+    fn all(&mut self, verified: &Verified) -> Result<(), AuditFault> {
+        for level in 0..Tile::levels(verified.size) {
+            for tile in Tile::of_level(Kind::Hashes { level }, verified.size) {
+                let bytes = self.hashes(level, &tile)?;
+                self.put(&tile.path(), &bytes)?;
+            }
+        }
+        for tile in Tile::of_level(Kind::Entries, verified.size) {
+            let records = read(self.log.conn(), tile.index * u64::from(WIDTH), tile.width.into())?;
+            self.put(&tile.path(), &bundle(records.iter().map(|record| record.bytes.as_slice())))?;
+        }
+        self.put(CHECKPOINT, &verified.note)
+    }
+
+    fn hashes(&self, level: u8, tile: &Tile) -> Result<Vec<u8>, AuditFault> {
+        let mut nodes = StoredNodes::new(self.log.conn())?;
+        let first = tile.index * u64::from(WIDTH);
+        if level == 0 {
+            return Ok(nodes.leaves(first, tile.width.into())?.concat());
+        }
+        let mut bytes = Vec::new();
+        for place in first..first + u64::from(tile.width) {
+            // They were verified within the same snapshot.
+            bytes.extend(nodes.stored(level * HEIGHT, place)?.ok_or(AuditFault::Tree { first: place, last: place })?);
+        }
+        Ok(bytes)
+    }
+
+    fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), AuditFault> {
+        let path = self.folder.join(name);
+        match read_bounded(&path, bytes.len() as u64) {
+            Ok(there) if there.as_slice() == bytes => {
+                self.exported.kept += 1;
+                return Ok(());
+            }
+            Ok(_) | Err(FilesError::TooLarge { .. }) => {}
+            Err(error) if error.is_missing() => make_folder(&path)?,
+            Err(error) => return Err(error.into()),
+        }
+        write_atomic(&path, bytes, READABLE)?;
+        self.exported.written += 1;
+        Ok(())
+    }
+}
+
+fn make_folder(of: &Path) -> Result<(), FilesError> {
+    let Some(folder) = of.parent().filter(|folder| !folder.is_dir()) else { return Ok(()) };
+    let failed = |source| FilesError::Io { action: "make the directory", path: folder.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+    folder.parent().map_or(Ok(()), sync_directory)
+}
