@@ -4,19 +4,16 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 
 use bech32::{Bech32, Hrp};
-use hkdf::Hkdf;
 use k256::elliptic_curve::ops::ReduceNonZero;
 use k256::elliptic_curve::sec1::ToEncodedPoint;
 use k256::{NonZeroScalar, PublicKey, U256};
-use quorumkeep_curves::tags;
 use rand_core::CryptoRngCore;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::bytes::Hex;
 use crate::ecies;
-use crate::keys::{SignKey, VerifyKey};
+use crate::keys::{self, SignKey, VerifyKey};
 use crate::names::Name;
 
 /// Bytes of the longest envelope.
@@ -171,7 +168,7 @@ impl GuardianKey {
     /// His signing key.
     #[must_use]
     pub fn signing(&self) -> SignKey {
-        SignKey::from_seed(&self.derive(b"sign"))
+        SignKey::from_seed(&self.derive("sign"))
     }
 
     /// His age recipient.
@@ -203,19 +200,16 @@ impl GuardianKey {
         }
     }
 
-    fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        // 32 bytes are far less than what HKDF can give.
-        let _ = Hkdf::<Sha256>::new(Some(tags::CUSTODY_KEYS.as_bytes()), &*self.seed).expand(label, &mut *key);
-        key
+    fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        keys::derive(&self.seed, purpose)
     }
 
     fn age_identity(&self) -> Option<age::x25519::Identity> {
-        age_identity(&self.derive(b"age"))
+        age_identity(&self.derive("age"))
     }
 
     fn scalar(&self) -> NonZeroScalar {
-        <NonZeroScalar as ReduceNonZero<U256>>::reduce_nonzero_bytes(&(*self.derive(b"secp256k1")).into())
+        <NonZeroScalar as ReduceNonZero<U256>>::reduce_nonzero_bytes(&(*self.derive("secp256k1")).into())
     }
 }
 

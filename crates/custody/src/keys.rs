@@ -1,8 +1,10 @@
 //! Signing keys of people, guardians and processes: Ed25519 (RFC 8032), verified strictly.
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use quorumkeep_curves::tags::Tag;
+use hkdf::Hkdf;
+use quorumkeep_curves::tags::{self, Tag};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::bytes::Hex;
@@ -55,10 +57,17 @@ impl SignKey {
     }
 }
 
+/// A key derived from a seed, for one purpose.
+#[must_use]
+pub fn derive(seed: &Zeroizing<[u8; 32]>, purpose: &str) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    // 32 bytes are far less than what HKDF can give.
+    let _ = Hkdf::<Sha256>::new(Some(tags::CUSTODY_KEYS.as_bytes()), &**seed).expand(purpose.as_bytes(), &mut *key);
+    key
+}
+
 #[cfg(test)]
 mod tests {
-    use quorumkeep_curves::tags;
-
     use super::*;
 
     #[test]

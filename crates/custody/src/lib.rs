@@ -33,3 +33,4 @@ pub mod session;
 pub mod share;
 #[cfg(test)]
 pub mod testing;
+pub mod view;

@@ -338,6 +338,13 @@ impl Manifest {
         Place { custody: *custody, key_id, node_id, generation: *generation, nonce: *nonce, index, guardian }
     }
 
+    /// What names a share, and who holds it.
+    #[must_use]
+    pub fn place(&self, index: u8) -> Option<(Place<'_>, &Name)> {
+        let guardian = &self.entry(index)?.guardian.name;
+        Some((self.place_of(index, guardian), guardian))
+    }
+
     /// The entry of an index.
     #[must_use]
     pub fn entry(&self, index: u8) -> Option<&ShareEntry> {

@@ -82,6 +82,34 @@ points! {
     StoreRotateCheckpointed = "store.rotate.checkpointed",
     /// The old salt is gone.
     StoreRotateOldSaltRemoved = "store.rotate.old_salt_removed",
+    /// A custody's transaction is complete and not committed.
+    CustodyCommitBefore = "custody.commit.before",
+    /// It is committed, and nobody was answered.
+    CustodyCommitAfter = "custody.commit.after",
+    /// As `custody.commit.before`, with the delivery of a share in it.
+    CustodyDeliverBefore = "custody.deliver.before",
+    /// The delivery is durable.
+    CustodyDeliverAfter = "custody.deliver.after",
+    /// As `custody.commit.before`, with the receipt of a guardian in it.
+    CustodyConfirmBefore = "custody.confirm.before",
+    /// The receipt is durable.
+    CustodyConfirmAfter = "custody.confirm.after",
+    /// As `custody.commit.before`, with the opening of a recovery session in it.
+    CustodyOpenBefore = "custody.open.before",
+    /// The session is durable.
+    CustodyOpenAfter = "custody.open.after",
+    /// As `custody.commit.before`, with a submitted share in it.
+    CustodySubmitBefore = "custody.submit.before",
+    /// The submitted share is durable.
+    CustodySubmitAfter = "custody.submit.after",
+    /// As `custody.commit.before`, with the second approval of a recovery in it.
+    CustodyReleaseBefore = "custody.release.before",
+    /// The second approval is durable.
+    CustodyReleaseAfter = "custody.release.after",
+    /// The process has recovered the secret and written nothing.
+    CustodyWriteBefore = "custody.write.before",
+    /// The recovered secret is durable, sealed to its recipient; nobody was told.
+    CustodyWriteAfter = "custody.write.after",
 }
 
 /// Does what was asked for at this point; else nothing.

@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod client;
+pub mod custody;
 pub mod files;
 pub mod http;
 pub mod metrics;

@@ -6,6 +6,7 @@
 //! | [`Reader`] | look-ups on a connection of their own that never writes |
 //! | [`KekProvider`], [`SaltFileKek`] | keys that wrap the data keys and live outside the database |
 //! | [`audit`] | the audit log: entries and their hash tree, in the transaction of whoever did what they record |
+//! | [`custody`] | one custody: its documents and its audit log, committed together |
 //! | [`files`] | files that are written whole or not at all |
 //!
 //! # Layout of a data directory
@@ -45,6 +46,7 @@
 mod aead;
 pub mod audit;
 mod commit;
+pub mod custody;
 mod error;
 pub mod files;
 mod kek;

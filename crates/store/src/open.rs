@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quorumkeep_dkg::ids::{Address, NetworkId};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use crate::error::StoreError;
 use crate::files::{self, FilesError};
@@ -84,8 +84,13 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Writes a complete, empty database and then gives it its name.
 pub fn write_empty(path: &Path, sealer: &Sealer<'_>) -> Result<(), StoreError> {
+    write_complete(path, |temporary| write_tables(temporary, sealer))
+}
+
+/// Has `write` write a database under a temporary name, and gives it its name when it is complete.
+pub fn write_complete(path: &Path, write: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
     let temporary = files::temporary_name(path)?;
-    let written = write_tables(&temporary, sealer).and_then(|()| match files::link_new(&temporary, path) {
+    let written = write(&temporary).and_then(|()| match files::link_new(&temporary, path) {
         Err(FilesError::Exists(path)) => Err(StoreError::Exists { path }),
         linked => Ok(linked?),
     });
@@ -96,25 +101,34 @@ pub fn write_empty(path: &Path, sealer: &Sealer<'_>) -> Result<(), StoreError> {
 }
 
 fn write_tables(path: &Path, sealer: &Sealer<'_>) -> Result<(), StoreError> {
+    create_tables(path, NODE, schema::TABLES, |transaction| {
+        let key = crate::aead::random::<32>().map_err(|_| StoreError::Random)?;
+        let (binding, generation) = (sealer.binding, schema::to_sql(sealer.generation)?);
+        transaction.execute(
+            "INSERT INTO meta (id, network, address, generation, wrapped) VALUES (1, ?1, ?2, ?3, ?4)",
+            params![binding.network, binding.address, generation, sealer.wrap(&Place::CHECK, &key)?],
+        )?;
+        Ok(())
+    })
+}
+
+/// Makes a database with these tables and what `fill` puts into them.
+pub fn create_tables(
+    path: &Path,
+    format: Format,
+    tables: &str,
+    fill: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     // SQLite would make the file readable for others; its WAL takes over the mode of the database.
     files::write_new(path, &[], files::PRIVATE)?;
     let mut connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "secure_delete", true)?;
     let transaction = connection.transaction()?;
-    transaction.execute_batch(schema::TABLES)?;
-    transaction.pragma_update(None, "application_id", schema::APPLICATION)?;
-    transaction.pragma_update(None, "user_version", schema::VERSION)?;
-    let key = crate::aead::random::<32>().map_err(|_| StoreError::Random)?;
-    transaction.execute(
-        "INSERT INTO meta (id, network, address, generation, wrapped) VALUES (1, ?1, ?2, ?3, ?4)",
-        params![
-            sealer.binding.network,
-            sealer.binding.address,
-            schema::to_sql(sealer.generation)?,
-            sealer.wrap(&Place::CHECK, &key)?
-        ],
-    )?;
+    transaction.execute_batch(tables)?;
+    transaction.pragma_update(None, "application_id", format.application)?;
+    transaction.pragma_update(None, "user_version", format.version)?;
+    fill(&transaction)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error.into())
 }
@@ -130,11 +144,23 @@ pub fn remove_leftovers(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What a database says that it is.
+#[derive(Clone, Copy)]
+pub struct Format {
+    /// `application_id`.
+    pub application: i32,
+    /// `user_version`.
+    pub version: u32,
+}
+
+/// The database of a node.
+pub const NODE: Format = Format { application: schema::APPLICATION, version: schema::VERSION };
+
 /// Opens a connection that writes.
-pub fn connect(path: &Path) -> Result<Connection, StoreError> {
+pub fn connect(path: &Path, format: Format) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     harden(&connection)?;
-    check_format(&connection, path)?;
+    check_format(&connection, path, format)?;
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::damaged("the file system cannot keep a write-ahead log; use a local disk"));
@@ -148,9 +174,9 @@ pub fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens a connection that cannot write.
-pub fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+pub fn connect_to_read(path: &Path, format: Format) -> Result<Connection, StoreError> {
     let connection = connect_to_read_any(path)?;
-    check_format(&connection, path)?;
+    check_format(&connection, path, format)?;
     Ok(connection)
 }
 
@@ -181,20 +207,20 @@ fn harden(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Is this a database of ours, of a schema that this program knows?
-fn check_format(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+fn check_format(connection: &Connection, path: &Path, format: Format) -> Result<(), StoreError> {
     let foreign = || StoreError::NotADatabase { path: path.to_path_buf() };
     let read = connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
     let application = read.map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => foreign(),
         _ => error.into(),
     })?;
-    if application != schema::APPLICATION {
+    if application != format.application {
         return Err(foreign());
     }
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
-        schema::VERSION => Ok(()),
-        found if found > schema::VERSION => Err(StoreError::NewerSchema { found, known: schema::VERSION }),
+        found if found == format.version => Ok(()),
+        found if found > format.version => Err(StoreError::NewerSchema { found, known: format.version }),
         found => Err(StoreError::damaged(format!("schema {found} never existed"))),
     }
 }

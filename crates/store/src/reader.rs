@@ -37,7 +37,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::NotADatabase`], [`StoreError::NewerSchema`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: open::connect_to_read(path)? })
+        Ok(Self { connection: open::connect_to_read(path, open::NODE)? })
     }
 
     /// The output of exactly this version.

@@ -72,7 +72,7 @@ impl SqliteStore {
     }
 
     fn with_lock(path: &Path, binding: Binding, kek: Box<dyn KekProvider>, lock: File) -> Result<Self, StoreError> {
-        let connection = open::connect(path)?;
+        let connection = open::connect(path, open::NODE)?;
         open::check_pages(&connection)?;
         let meta = open::read_meta(&connection)?;
         open::check_binding(&meta, &binding)?;

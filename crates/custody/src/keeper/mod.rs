@@ -4,6 +4,7 @@
 //! the answer given. A request that is refused writes its entry only.
 
 mod approvals;
+mod infra;
 mod recovery;
 mod refusal;
 mod sets;
@@ -13,8 +14,12 @@ use std::collections::BTreeMap;
 use quorumkeep_audit::{Entry, Outcome};
 use serde::{Deserialize, Serialize};
 
+pub use approvals::{Fate, Pending};
+pub use infra::{Progress, ShareRef, Told, Word};
 pub use refusal::Refusal;
 use refusal::{OrStop, Step, Stop};
+pub(crate) use sets::envelope_record;
+pub use sets::{SetRecord, id_of};
 
 use crate::bytes::{Blob, Hash};
 use crate::delivery::Voucher;
@@ -184,7 +189,7 @@ fn describe(action: &Action, entry: &mut Entry) {
     };
     let mut reason = None;
     match action {
-        Action::CreateSet { manifest, .. } => set(&sets::id_of(&manifest.manifest), None),
+        Action::CreateSet { manifest, .. } => set(&id_of(&manifest.manifest), None),
         Action::Deliver { set: id, index } | Action::RetryDelivery { set: id, index } => set(id, Some(*index)),
         Action::Confirm { set: id, index, .. } => set(id, Some(*index)),
         Action::ReportFailure { set: id, index, reason: why } => {

@@ -116,9 +116,10 @@ impl AuditFault {
     #[must_use]
     pub fn first_bad(&self) -> Option<u64> {
         match self {
-            Self::Missing { seq, .. } | Self::Longer { seq, .. } | Self::Malformed { seq } | Self::OutOfOrder { seq } => {
-                Some(*seq)
-            }
+            Self::Missing { seq, .. }
+            | Self::Longer { seq, .. }
+            | Self::Malformed { seq }
+            | Self::OutOfOrder { seq } => Some(*seq),
             Self::Altered { first, .. } | Self::Tree { first, .. } | Self::Tile { first, .. } => Some(*first),
             _ => None,
         }

@@ -144,8 +144,11 @@ pub(super) fn longer(head: &Head, old: u64) -> Result<(), AuditFault> {
 /// Is the log that ends with `head` a continuation of `old`? `path` is the proof.
 pub(super) fn continues(head: &Head, old: &Checkpoint, path: &[Hash]) -> Result<(), AuditFault> {
     let reason = "it has other entries there";
-    check_consistency(path, head.size, &head.root, old.size, &old.root)
-        .map_err(|_| AuditFault::Forked { old: old.size, size: head.size, reason })
+    check_consistency(path, head.size, &head.root, old.size, &old.root).map_err(|_| AuditFault::Forked {
+        old: old.size,
+        size: head.size,
+        reason,
+    })
 }
 
 /// A log in a database that another process may be writing to.

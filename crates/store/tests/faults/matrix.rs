@@ -9,7 +9,7 @@ use crate::net::{Fate, Net};
 
 /// The points of a node. Those of the board are in the tests of the crate `server`.
 fn points() -> impl Iterator<Item = Point> {
-    Point::ALL.iter().copied().filter(|point| !point.name().starts_with("board."))
+    Point::ALL.iter().copied().filter(|point| !["board.", "custody."].iter().any(|of| point.name().starts_with(of)))
 }
 
 #[test]

@@ -1,0 +1,336 @@
+//! What people look at: coverage, waiting requests, sessions.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::bytes::{Blob, Hash};
+use crate::delivery::State;
+use crate::guardian::Guardian;
+use crate::keeper::{CHARTER, Fate, Pending, ROSTER, SetRecord, envelope_record};
+use crate::manifest::SignedManifest;
+use crate::names::Name;
+use crate::people::{Charter, Roster};
+use crate::placement::{self, Analysis};
+use crate::records::{Draft, ReadError, Records, Table};
+use crate::request::SetId;
+use crate::session::{self, Approved, Bundle, Session};
+
+/// A share as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShareView {
+    /// Which.
+    pub index: u8,
+    /// Whose.
+    pub guardian: Name,
+    /// For whom he acts.
+    pub entity: Name,
+    /// At the server?
+    pub server: bool,
+    /// Where it is, now.
+    pub state: State,
+    /// Deliveries so far.
+    pub attempts: u32,
+    /// The last one; 0: none.
+    pub delivered_ms: u64,
+    /// The receipt; 0: none.
+    pub confirmed_ms: u64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// A set as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetView {
+    /// `KEY/NODE/GENERATION`.
+    pub set: String,
+    /// Its parts.
+    #[serde(flatten)]
+    pub id: SetId,
+    /// Its manifest.
+    pub manifest_hash: Hash,
+    /// When it was made.
+    pub created_ms: u64,
+    /// Shares that recover.
+    pub threshold: u8,
+    /// All shares.
+    pub total: usize,
+    /// Shares with a receipt.
+    pub confirmed: usize,
+    /// Receipts for all: the set is active.
+    pub active: bool,
+    /// Receipts for enough.
+    pub recoverable: bool,
+    /// Every share.
+    pub shares: Vec<ShareView>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitingView {
+    /// What approvals name.
+    pub request: Hash,
+    /// What is asked.
+    pub event: String,
+    /// Who asked.
+    pub by: String,
+    /// Who has approved.
+    pub approvals: Vec<String>,
+    /// Until when.
+    pub expires_ms: u64,
+    /// The request itself: what is approved is this, byte for byte.
+    pub content: crate::request::Request,
+}
+
+/// A session as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionView {
+    /// Its id.
+    pub session: Hash,
+    /// What is recovered.
+    pub set: String,
+    /// How far it is.
+    pub state: session::State,
+    /// With one approval: an alarm.
+    pub break_glass: bool,
+    /// Shares that count so far.
+    pub submitted: usize,
+    /// Shares that are needed.
+    pub needed: u8,
+    /// Shares that were found bad, and why.
+    pub bad: Vec<(u8, String)>,
+    /// Until when shares are accepted.
+    pub expires_ms: u64,
+}
+
+/// Everything at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overview {
+    /// The identity of the custody.
+    pub custody: Hash,
+    /// Its name.
+    pub name: Name,
+    /// Every set, in order.
+    pub sets: Vec<SetView>,
+    /// What waits for approval.
+    pub waiting: Vec<WaitingView>,
+    /// Sessions that are not over, and every break-glass one.
+    pub sessions: Vec<SessionView>,
+    /// Guardians.
+    pub guardians: usize,
+    /// Sets that can be recovered.
+    pub recoverable: usize,
+}
+
+/// Looks at the records of a custody.
+pub struct View<'a>(Draft<'a>);
+
+impl<'a> View<'a> {
+    /// Of these records.
+    #[must_use]
+    pub fn new(records: &'a dyn Records) -> Self {
+        Self(Draft::new(records))
+    }
+
+    /// The charter.
+    ///
+    /// # Errors
+    /// [`ReadError`], also if there is none.
+    pub fn charter(&self) -> Result<Charter, ReadError> {
+        self.0.get(Table::People, CHARTER)?.ok_or_else(|| ReadError("there is no charter".into()))
+    }
+
+    /// The people of now.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn roster(&self) -> Result<Roster, ReadError> {
+        Ok(self.0.get(Table::People, ROSTER)?.unwrap_or_default())
+    }
+
+    /// The registered guardians.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn guardians(&self) -> Result<Vec<Guardian>, ReadError> {
+        Ok(self.0.list(Table::Guardian, "")?.into_iter().map(|(_, guardian)| guardian).collect())
+    }
+
+    /// The sets whose key begins so (`KEY/`, `KEY/NODE/` or nothing).
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn sets(&self, prefix: &str, now_ms: u64) -> Result<Vec<SetView>, ReadError> {
+        let sets = self.0.list::<SetRecord>(Table::Set, prefix)?;
+        Ok(sets.into_iter().map(|(_, set)| set_view(set, now_ms)).collect())
+    }
+
+    /// The newest set of a secret.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn newest(&self, key_id: &Name, node_id: &Name) -> Result<Option<SetRecord>, ReadError> {
+        let all = self.0.list::<SetRecord>(Table::Set, &format!("{key_id}/{node_id}/"))?;
+        Ok(all.into_iter().last().map(|(_, set)| set))
+    }
+
+    /// The manifest of a set.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn manifest(&self, set: &SetId) -> Result<Option<SignedManifest>, ReadError> {
+        self.0.get(Table::Manifest, &set.record())
+    }
+
+    /// The sealed share of a set, for an export.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn envelope(&self, set: &SetId, index: u8) -> Result<Option<Blob>, ReadError> {
+        self.0.get(Table::Envelope, &envelope_record(set, index))
+    }
+
+    /// What the placement of a set really gives.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn analysis(&self, set: &SetId) -> Result<Option<Analysis>, ReadError> {
+        let Some(signed) = self.manifest(set)? else {
+            return Ok(None);
+        };
+        let guardians: Vec<Guardian> = signed.manifest.shares.into_iter().map(|share| share.guardian).collect();
+        Ok(placement::analyse(signed.manifest.threshold, &guardians).ok())
+    }
+
+    /// Requests that wait.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn waiting(&self, now_ms: u64) -> Result<Vec<WaitingView>, ReadError> {
+        let all = self.0.list::<Pending>(Table::Pending, "")?.into_iter().map(|(_, pending)| pending);
+        let waits =
+            |pending: &Pending| pending.fate == Fate::Waiting && pending.approved.request.request.expires_ms >= now_ms;
+        Ok(all.filter(waits).map(waiting_view).collect())
+    }
+
+    /// A session.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn session(&self, id: &Hash) -> Result<Option<Session>, ReadError> {
+        self.0.get(Table::Session, &id.to_string())
+    }
+
+    /// Every session.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn sessions(&self) -> Result<Vec<Session>, ReadError> {
+        Ok(self.0.list(Table::Session, "")?.into_iter().map(|(_, session)| session).collect())
+    }
+
+    /// A session with everything that shows that it is allowed.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn bundle(&self, id: &Hash) -> Result<Option<Bundle>, ReadError> {
+        let Some(session) = self.session(id)? else {
+            return Ok(None);
+        };
+        let set = session.parameters().map(|open| open.set.clone());
+        let manifest = set.map(|set| self.manifest(&set)).transpose()?.flatten();
+        let Some(manifest) = manifest else {
+            return Ok(None);
+        };
+        let history = self.0.list::<Approved>(Table::History, "")?.into_iter().map(|(_, change)| change).collect();
+        Ok(Some(Bundle { charter: self.charter()?, history, manifest, session }))
+    }
+
+    /// Everything at a glance.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn overview(&self, prefix: &str, now_ms: u64) -> Result<Overview, ReadError> {
+        let (charter, sets) = (self.charter()?, self.sets(prefix, now_ms)?);
+        let shown = |view: &SessionView| {
+            view.break_glass
+                || matches!(view.state, session::State::Open | session::State::Recognised | session::State::Committed)
+        };
+        let sessions = self.sessions()?.into_iter().filter_map(|session| session_view(&session, now_ms));
+        let recoverable: BTreeSet<(&Name, &Name)> =
+            sets.iter().filter(|set| set.recoverable).map(|set| (&set.id.key_id, &set.id.node_id)).collect();
+        Ok(Overview {
+            custody: charter.id(),
+            name: charter.name,
+            waiting: self.waiting(now_ms)?,
+            sessions: sessions.filter(shown).collect(),
+            guardians: self.guardians()?.len(),
+            recoverable: recoverable.len(),
+            sets,
+        })
+    }
+}
+
+/// A set as it is shown.
+#[must_use]
+pub fn set_view(set: SetRecord, now_ms: u64) -> SetView {
+    SetView {
+        set: set.id.to_string(),
+        manifest_hash: set.manifest_hash,
+        created_ms: set.created_ms,
+        threshold: set.threshold,
+        total: set.shares.len(),
+        confirmed: set.confirmed(),
+        active: set.is_active(),
+        recoverable: set.is_recoverable(),
+        id: set.id,
+        shares: set
+            .shares
+            .into_iter()
+            .map(|share| ShareView {
+                state: share.state_at(now_ms),
+                index: share.index,
+                guardian: share.guardian,
+                entity: share.entity,
+                server: share.server,
+                attempts: share.attempts,
+                delivered_ms: share.delivered_ms,
+                confirmed_ms: share.confirmed_ms,
+                reason: share.reason,
+            })
+            .collect(),
+    }
+}
+
+fn waiting_view(pending: Pending) -> WaitingView {
+    let request = pending.approved.request.request;
+    WaitingView {
+        request: request.hash(),
+        event: request.action.event().to_owned(),
+        by: request.by.to_string(),
+        approvals: pending.approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect(),
+        expires_ms: request.expires_ms,
+        content: request,
+    }
+}
+
+/// A session as it is shown.
+#[must_use]
+pub fn session_view(session: &Session, now_ms: u64) -> Option<SessionView> {
+    let open = session.parameters()?;
+    let bad = |submission: &session::Submission| match &submission.verdict {
+        session::Verdict::Bad(reason) => Some((submission.index, reason.clone())),
+        _ => None,
+    };
+    Some(SessionView {
+        session: session.id,
+        set: open.set.to_string(),
+        state: session.state_at(now_ms),
+        break_glass: open.break_glass,
+        submitted: session.count(),
+        needed: 0,
+        bad: session.submissions.iter().filter_map(bad).collect(),
+        expires_ms: session.expires_ms,
+    })
+}
