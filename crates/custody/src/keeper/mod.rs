@@ -362,3 +362,6 @@ impl Run<'_> {
         Ok(Answer::Done)
     }
 }
+
+#[cfg(test)]
+mod tests;
