@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
+    app, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person, recipient,
+    slip39, status, vss,
 };
 
 /// Keys that no machine holds.
@@ -62,6 +63,18 @@ pub enum Command {
     /// Verifiable secret sharing, for auditors.
     #[command(subcommand)]
     Vss(vss::Vss),
+    /// A custody: its people, and what waits for approval.
+    #[command(subcommand)]
+    Custody(custody::Custody),
+    /// Keys of people.
+    #[command(subcommand)]
+    Person(person::Person),
+    /// Keys of guardians, and their registration.
+    #[command(subcommand)]
+    Guardian(person::Guardian),
+    /// Backups to people and places, and the way back.
+    #[command(subcommand)]
+    Backup(backup::Backup),
     /// Secrets as words on paper: SLIP-39.
     #[command(subcommand)]
     Slip39(slip39::Slip39),

@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use quorumkeep_custody::keeper::Refusal;
+use quorumkeep_custody::manifest::{self, RecoverError, ShareFault};
+use quorumkeep_custody::records::ReadError;
+use quorumkeep_custody::{container, placement, scheme, session};
 use quorumkeep_dkg::config::ConfigError;
 use quorumkeep_server::board::keys::KeyError;
 use quorumkeep_server::client;
+use quorumkeep_server::custody::{DeskError, DirectoryError};
 use quorumkeep_server::files::FileError;
 use quorumkeep_server::network::{NetworkError, PinnedKeyDiffers};
 use quorumkeep_server::problem;
@@ -26,7 +31,6 @@ macro_rules! codes {
 
         impl Code {
             /// Every code.
-            #[cfg(test)]
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
             /// The stable text.
@@ -107,6 +111,41 @@ codes! {
     NoFinding = "no_finding", 4, "The board shows no such finding.", "See: quorumkeep evidence list";
     WorkLimit = "work_limit", 4, "More work is asked for than is allowed.", "If you made the shares yourself with so much work, raise --iteration-exponent-max.";
     NotShown = "not_shown", 4, "A file of evidence does not show what it claims.", "Believe nothing that the file says; the message names the reason.";
+
+    RequestForeign = "request_foreign", 4, "The request is for another custody.", "Use the directory or address of the custody that the key belongs to.";
+    RequesterUnknown = "requester_unknown", 4, "Nobody of that name may ask this here.", "See: quorumkeep custody people, quorumkeep guardian list";
+    RequestSignature = "request_signature", 4, "The request is not signed with the registered key.", "Use the key file whose card was registered.";
+    RequestTime = "request_time", 4, "The request is too early, too late, or valid for too long.", "Compare the clocks of the machines.";
+    RequestConflict = "request_conflict", 4, "Another request had the same number.", "Ask again; a new request gets a new number.";
+    RoleMissing = "role_missing", 4, "The person does not have the role for this.", "See: quorumkeep custody people";
+    SelfApproval = "self_approval", 4, "Whoever asks cannot approve.", "Somebody else has to approve.";
+    ApprovedAlready = "approved_already", 4, "The person has approved this already.", "Every person counts once; another one has to approve.";
+    NotWaiting = "not_waiting", 4, "No request of this hash waits for approval.", "See: quorumkeep custody waiting";
+    PeopleInvalid = "people_invalid", 4, "The people cannot be changed in this way.", "The message names the rule; there must always be enough people to ask and to approve.";
+    GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
+    GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";
+    GuardianUnknown = "guardian_unknown", 4, "The guardian is not registered.", "See: quorumkeep guardian list; register with: quorumkeep guardian add";
+    GuardianDiffers = "guardian_differs", 4, "The manifest has other keys for a guardian than the register.", "Make the set again with the registered guardians.";
+    PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "See: quorumkeep backup plan";
+    ManifestInvalid = "manifest_invalid", 4, "The manifest is damaged, not signed, or breaks a rule.", "Get the manifest again from the custody.";
+    GenerationWrong = "generation_wrong", 4, "The set has another generation than the next one.", "Somebody made a set at the same time; make yours again.";
+    EnvelopeMismatch = "envelope_mismatch", 4, "A sealed share is not the one of the manifest.", "Fetch it again with: quorumkeep backup deliver";
+    SetUnknown = "set_unknown", 4, "There is no such backup set.", "See: quorumkeep backup status";
+    ShareNotYours = "share_not_yours", 4, "The share is held by somebody else.", "See: quorumkeep backup status --set SET";
+    PublicKeyDiffers = "public_key_differs", 4, "The public key is not the registered one.", "Shares are sealed to registered keys only.";
+    ReceiptInvalid = "receipt_invalid", 4, "The receipt is not signed by the guardian over what was delivered.", "Confirm with the guardian's own key: quorumkeep backup confirm";
+    AttemptsExhausted = "attempts_exhausted", 4, "The share was sent too often.", "Find out why, then: quorumkeep backup retry";
+    DeliveryState = "delivery_state", 4, "The delivery is not in a state for this.", "See: quorumkeep backup status";
+    ManifestDiffers = "manifest_differs", 4, "Two manifests that should be the same differ.", "Do not sign. Compare the manifest hashes with the other guardians.";
+    SessionUnknown = "session_unknown", 4, "There is no such recovery session.", "See: quorumkeep backup status";
+    SessionMissing = "session_missing", 4, "No approved recovery session is open for the secret.", "Open one with: quorumkeep backup recover open";
+    SessionOpen = "session_open", 4, "A recovery session is open for the secret already.", "Finish it or end it: quorumkeep backup recover abort";
+    SessionState = "session_state", 4, "The recovery session is not in a state for this.", "See: quorumkeep backup recover status";
+    SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";
+    ShareSubmitted = "share_submitted", 4, "The share was submitted already.", "It counts once; another guardian has to submit.";
+    ShareBad = "share_bad", 3, "The share is not the one that the manifest commits to.", "The message says what is wrong with it; fetch it again or ask another guardian.";
+    TextInvalid = "text_invalid", 3, "A text, key or number is empty, too long or not valid.", "The message says which.";
+    NotRecognised = "not_recognised", 1, "What was recovered is not the right secret.", "Nothing was written. Compare manifest and shares with the guardians.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";
@@ -310,6 +349,88 @@ impl From<SessionError> for Failure {
             E::Tls(_) | E::TooManyConfigs { .. } | E::StaleGovernance { .. } | E::Internal(_) => Code::Failed,
         };
         Self::new(code, error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = Code::ALL.iter().find(|code| code.text() == refusal.code());
+        Self::new(code.copied().unwrap_or(Code::Refused), display(&refusal))
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Refused(refusal) => refusal.into(),
+            error => Self::new(Code::Database, display(&error)),
+        }
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        Self::new(Code::Database, error)
+    }
+}
+
+impl From<DirectoryError> for Failure {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Files(error) => error.into(),
+            DirectoryError::Store(error) => error.into(),
+            DirectoryError::People(error) => Refusal::from(error).into(),
+            DirectoryError::Random => Self::new(Code::Failed, error),
+            error => Self::new(Code::BadFile, error),
+        }
+    }
+}
+
+impl From<manifest::Error> for Failure {
+    fn from(error: manifest::Error) -> Self {
+        match error {
+            manifest::Error::Scheme(scheme::Error::Key(_)) => Self::new(Code::BadSecret, error),
+            manifest::Error::Scheme(_) => Self::new(Code::BadPlan, error),
+            error => Refusal::from(error).into(),
+        }
+    }
+}
+
+impl From<placement::Error> for Failure {
+    fn from(error: placement::Error) -> Self {
+        Self::new(Code::PlacementRefused, error)
+    }
+}
+
+impl From<ShareFault> for Failure {
+    fn from(error: ShareFault) -> Self {
+        Self::new(if error == ShareFault::Envelope { Code::EnvelopeMismatch } else { Code::ShareBad }, error)
+    }
+}
+
+impl From<RecoverError> for Failure {
+    fn from(error: RecoverError) -> Self {
+        let code = match &error {
+            RecoverError::TooFew { .. } => Code::TooFewShares,
+            RecoverError::Scheme(_) | RecoverError::NotRecognised | RecoverError::PublicKey => Code::NotRecognised,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<session::Error> for Failure {
+    fn from(error: session::Error) -> Self {
+        let state = matches!(error, session::Error::State(_) | session::Error::NotCommitted);
+        Self::new(if state { Code::SessionState } else { Code::SessionRefused }, error)
+    }
+}
+
+impl From<container::Error> for Failure {
+    fn from(error: container::Error) -> Self {
+        match error {
+            container::Error::Io(error) => error.into(),
+            container::Error::Open => Self::new(Code::BadFile, error),
+        }
     }
 }
 

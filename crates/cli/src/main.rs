@@ -4,9 +4,11 @@
 mod board_log;
 mod cli;
 mod commands;
+mod custody_link;
 mod demo;
 mod draft;
 mod failure;
+mod keyfile;
 mod net;
 mod operator_file;
 mod output;

@@ -2,8 +2,10 @@
 //! servers, which say where they listen, and `--watch`.
 
 pub mod app;
+pub mod backup;
 pub mod board;
 pub mod change;
+pub mod custody;
 pub mod decrypt;
 pub mod encrypt;
 pub mod evidence;
@@ -12,6 +14,7 @@ pub mod network;
 pub mod new_key;
 pub mod node;
 pub mod operator;
+pub mod person;
 pub mod recipient;
 pub mod slip39;
 pub mod status;
@@ -37,6 +40,10 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Decrypt(command) => decrypt::run(&command, as_json),
         Command::Evidence(command) => evidence::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
+        Command::Custody(command) => custody::run(command),
+        Command::Person(command) => person::run(command),
+        Command::Guardian(command) => person::run_guardian(command),
+        Command::Backup(command) => backup::run(command, as_json),
         Command::Slip39(command) => slip39::run(command),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),

@@ -1,0 +1,223 @@
+//! `backup restore`: from a manifest and shares alone; and what every recovery writes.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use quorumkeep_custody::container;
+use quorumkeep_custody::guardian::Recipient;
+use quorumkeep_custody::manifest::{Container, Manifest};
+use quorumkeep_server::files::read_bounded;
+use quorumkeep_store::files::{private_directory, write_new};
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+use super::create::{copy, sha256_of};
+use super::deliver::{read_envelope, read_manifest};
+use crate::failure::{Code, Failure, Result};
+use crate::keyfile::{KeyFile, Kind};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::report::Report;
+
+/// Bytes of a file with one share.
+const SHARE_FILE_BYTES_MAX: u64 = 4096;
+
+const HELP: &str = "\
+Example, on an empty machine:
+  quorumkeep backup restore --manifest manifest.json --set-dir set \\
+    --envelope a/envelope.bin --key a.key --envelope b/envelope.bin --key b.key --envelope c/envelope.bin --key c.key \\
+    --out-dir restored
+No approvals are asked for: whoever has enough guardians' keys has the secret. As long as there is a custody, use recover.";
+
+/// Arguments of `backup restore`.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Restore {
+    /// The manifest of the set.
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// The sealed share of a guardian; give it once for each.
+    #[arg(long, value_name = "FILE")]
+    envelope: Vec<PathBuf>,
+    /// The key file of a guardian, in any order.
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
+    /// A share that is opened already, such as words from paper.
+    #[arg(long, value_name = "FILE")]
+    share: Vec<PathBuf>,
+    /// The folder with the containers of the set [default: the folder of the manifest].
+    #[arg(long, value_name = "DIR")]
+    set_dir: Option<PathBuf>,
+    /// The new folder for the secret.
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+}
+
+impl Restore {
+    /// Recovers, recognises, and only then writes.
+    pub fn run(self, as_json: bool) -> Result<Report> {
+        let manifest = read_manifest(&self.manifest)?.manifest;
+        let (shares, bad) = self.shares(&manifest)?;
+        let named = |report: Report| bad.iter().fold(report, |report, why| report.line(format!("  BAD: {why}")));
+        let pairs: Vec<(u8, &[u8])> = shares.iter().map(|(index, share)| (*index, share.as_slice())).collect();
+        let key = manifest.recover(&pairs).map_err(|error| {
+            let report = named(Report::text(format!("{} good shares", pairs.len()))).field("bad", &bad);
+            Failure { report: Some(Box::new(report)), ..Failure::from(error) }
+        })?;
+        let beside = self.manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let set_dir = self.set_dir.as_deref().unwrap_or(beside);
+        let files = open_to(&manifest, &key, set_dir, &self.out_dir, as_json)?;
+        let report = Report::text(format!("the secret is recovered, recognised and in {}", self.out_dir.display()));
+        Ok(named(report).field("files", files).field("shares", pairs.len()).field("bad", &bad))
+    }
+
+    /// Every share that is right, and what is wrong with the others.
+    fn shares(&self, manifest: &Manifest) -> Result<(Vec<(u8, Zeroizing<Vec<u8>>)>, Vec<String>)> {
+        let keys: Vec<KeyFile> =
+            self.key.iter().map(|path| KeyFile::load(path, None)?.of(Kind::Guardian)).collect::<Result<_>>()?;
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for path in &self.envelope {
+            match open_any(manifest, &keys, &read_envelope(path)?) {
+                Ok(share) => good.push(share),
+                Err(why) => bad.push(format!("{}: {why}", path.display())),
+            }
+        }
+        for path in &self.share {
+            let bytes = read_bounded(path, SHARE_FILE_BYTES_MAX)?;
+            let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            match manifest.identify(bytes) {
+                Ok(share) => good.push(share),
+                Err(why) => bad.push(format!("{}: {why}", path.display())),
+            }
+        }
+        good.sort_by_key(|(index, _)| *index);
+        if let Some((index, _)) =
+            good.windows(2).find(|pair| pair.first().map(first) == pair.last().map(first)).and_then(|pair| pair.first())
+        {
+            return Err(Failure::new(Code::DuplicateShare, format!("share {index} was given twice")));
+        }
+        Ok((good, bad))
+    }
+}
+
+fn first(pair: &(u8, Zeroizing<Vec<u8>>)) -> u8 {
+    pair.0
+}
+
+/// Opens an envelope with whichever key fits; else says what is wrong with it.
+fn open_any(
+    manifest: &Manifest,
+    keys: &[KeyFile],
+    sealed: &[u8],
+) -> core::result::Result<(u8, Zeroizing<Vec<u8>>), String> {
+    let mut why = "the manifest has no such envelope: it was changed, or is of another set or generation".to_owned();
+    for entry in &manifest.shares {
+        for key in keys.iter().filter(|key| *key.name() == entry.guardian.name) {
+            match manifest.open(entry.index, &key.guardian(), sealed) {
+                Ok(share) => return Ok((entry.index, share)),
+                Err(quorumkeep_custody::manifest::ShareFault::Envelope) => {}
+                Err(error) => why = error.to_string(),
+            }
+        }
+    }
+    Err(why)
+}
+
+/// The file of a container, if it is the one of the manifest.
+fn container_file(container: &Container, set_dir: &Path) -> Result<File> {
+    let path = set_dir.join(format!("{}.age", container.name));
+    let (sha256, bytes) = sha256_of(&path)?;
+    if sha256 != container.sha256 || bytes != container.bytes {
+        let message =
+            format!("{} is not the container of the manifest: cut, changed, or of another set", path.display());
+        return Err(Failure::new(Code::BadFile, message));
+    }
+    Ok(File::open(&path)?)
+}
+
+/// Writes the secret in the clear, readable by its owner only.
+fn open_to(manifest: &Manifest, key: &[u8], set_dir: &Path, out_dir: &Path, as_json: bool) -> Result<Vec<PathBuf>> {
+    let files: Vec<(&Container, File)> = containers(manifest, set_dir)?;
+    new_folder(out_dir)?;
+    if files.is_empty() {
+        let path = out_dir.join("secret");
+        write_new(&path, key, 0o600)?;
+        return Ok(vec![path]);
+    }
+    let mut written = Vec::new();
+    for (container, file) in files {
+        let path = out_dir.join(container.name.as_str());
+        let mut output = Output::create(&path, false, true)?;
+        let mut progress = Progress::new("decrypting", Some(container.bytes), as_json);
+        copy(&mut container::open(key, &container.name, file)?, &mut output, &mut progress)?;
+        check_public_key(manifest, container, &output)?;
+        output.finish()?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Seals the secret to a recipient, without writing it in the clear. What a crash left half is done again.
+pub fn seal_to(
+    manifest: &Manifest,
+    key: &[u8],
+    recipient: &Recipient,
+    set_dir: &Path,
+    out_dir: &Path,
+    as_json: bool,
+) -> Result<Vec<PathBuf>> {
+    let files: Vec<(&Container, File)> = containers(manifest, set_dir)?;
+    private_directory(out_dir)?;
+    if files.is_empty() {
+        let path = out_dir.join("secret.sealed");
+        let sealed = recipient.seal(key, &mut OsRng).map_err(|error| Failure::new(Code::BadRecipient, error))?;
+        quorumkeep_store::files::write_atomic(&path, &sealed, 0o600)?;
+        return Ok(vec![path]);
+    }
+    let Recipient::Age(text) = recipient else {
+        return Err(Failure::new(Code::BadRecipient, "a container can only be sealed to an age recipient"));
+    };
+    let to: age::x25519::Recipient = text.parse().map_err(|error| Failure::new(Code::BadRecipient, error))?;
+    let mut written = Vec::new();
+    for (container, file) in files {
+        let path = out_dir.join(format!("{}.age", container.name));
+        let mut output = Output::create(&path, true, true)?;
+        let mut progress = Progress::new("sealing", Some(container.bytes), as_json);
+        let encryptor = age::Encryptor::with_recipients(core::iter::once(&to as _));
+        let encryptor = encryptor.map_err(|error| Failure::new(Code::BadRecipient, error))?;
+        let mut stream = encryptor.wrap_output(&mut output)?;
+        copy(&mut container::open(key, &container.name, file)?, &mut stream, &mut progress)?;
+        stream.finish()?;
+        output.finish()?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn containers<'a>(manifest: &'a Manifest, set_dir: &Path) -> Result<Vec<(&'a Container, File)>> {
+    manifest.containers.iter().map(|container| Ok((container, container_file(container, set_dir)?))).collect()
+}
+
+fn new_folder(out_dir: &Path) -> Result<()> {
+    private_directory(out_dir)?;
+    if fs::read_dir(out_dir)?.next().is_some() {
+        return Err(Failure::new(Code::FileExists, format!("{} is not empty", out_dir.display())));
+    }
+    Ok(())
+}
+
+/// The secret of a container is compared with its public key before it gets its name.
+fn check_public_key(manifest: &Manifest, container: &Container, output: &Output) -> Result<()> {
+    let (Some(public), Output::File { draft, .. }) = (&manifest.public_key, output) else {
+        return Ok(());
+    };
+    if container.name.as_str() != "secret" {
+        return Ok(());
+    }
+    let secret = read_bounded(draft.path(), SHARE_FILE_BYTES_MAX)?;
+    if public.matches(&secret) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::NotRecognised, "the secret does not belong to the public key of the manifest"))
+}

@@ -1,0 +1,96 @@
+//! `backup status`.
+
+use clap::Args;
+use comfy_table::Table;
+use quorumkeep_custody::delivery::State;
+use quorumkeep_custody::names::Name;
+use quorumkeep_custody::request::SetId;
+use quorumkeep_custody::view::{Overview, SetView, ShareView};
+
+use super::create::matrix;
+use crate::custody_link::At;
+use crate::failure::Result;
+use crate::report::Report;
+
+/// Arguments of `backup status`.
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    at: At,
+    /// Only sets of this key.
+    #[arg(long, value_name = "NAME")]
+    key_id: Option<Name>,
+    /// One set with its placement: KEY/NODE/GENERATION.
+    #[arg(long, value_name = "SET", conflicts_with = "key_id")]
+    set: Option<SetId>,
+}
+
+impl Status {
+    /// Shows it.
+    pub fn run(self) -> Result<Report> {
+        let link = self.at.open()?;
+        let prefix = match (&self.key_id, &self.set) {
+            (Some(key), _) => format!("{key}/"),
+            (_, Some(set)) => set.record(),
+            _ => String::new(),
+        };
+        let overview = link.overview(&prefix)?;
+        let report = overview_text(&overview).field("status", &overview);
+        match &self.set {
+            Some(set) => {
+                link.manifest(set)?;
+                Ok(link.analysis(set)?.map_or(Report::text(""), |analysis| matrix(report, &analysis)))
+            }
+            None => Ok(report),
+        }
+    }
+}
+
+fn overview_text(overview: &Overview) -> Report {
+    let mut table = Table::new();
+    table.set_header(["set", "needed", "confirmed", "state", "shares"]);
+    for set in &overview.sets {
+        let shares: Vec<String> = set.shares.iter().map(share_text).collect();
+        let confirmed = format!("{} of {}", set.confirmed, set.total);
+        table.add_row([
+            set.set.clone(),
+            set.threshold.to_string(),
+            confirmed,
+            state_text(set).into(),
+            shares.join("\n"),
+        ]);
+    }
+    let text = if overview.sets.is_empty() { "there are no backup sets".to_owned() } else { table.to_string() };
+    let mut report = Report::text(text);
+    for session in &overview.sessions {
+        let alarm = if session.break_glass { "  ALARM: break-glass" } else { "" };
+        let state = session.state.text();
+        report = report.line(format!(
+            "recovery {} of {}: {state}, {} shares{alarm}",
+            session.session, session.set, session.submitted
+        ));
+    }
+    if !overview.waiting.is_empty() {
+        report =
+            report.line(format!("{} requests wait for approval: quorumkeep custody waiting", overview.waiting.len()));
+    }
+    report
+}
+
+fn state_text(set: &SetView) -> &'static str {
+    match (set.active, set.recoverable) {
+        (true, _) => "active",
+        (false, true) => "recoverable",
+        (false, false) => "NOT RECOVERABLE",
+    }
+}
+
+fn share_text(share: &ShareView) -> String {
+    let mark = match share.state {
+        State::Confirmed => "+",
+        State::Delivered => ">",
+        State::Pending => ".",
+        State::Failed => "!",
+    };
+    format!("{mark} {} {} ({}) {}", share.index, share.guardian, share.entity, share.state.text())
+}

@@ -1,0 +1,165 @@
+//! `quorumkeep custody`: a custody, its people, and what waits for approval.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use quorumkeep_custody::bytes::Hash;
+use quorumkeep_custody::keeper::Answer;
+use quorumkeep_custody::names::Name;
+use quorumkeep_custody::people::Person;
+use quorumkeep_custody::request::Action;
+use quorumkeep_custody::view::WaitingView;
+use quorumkeep_server::custody::CustodyDir;
+
+use crate::commands::person::read_card;
+use crate::custody_link::{As, At, now_ms};
+use crate::failure::Result;
+use crate::report::Report;
+
+const APPROVE: &str = "\
+Example:
+  quorumkeep custody waiting --custody DIR
+  quorumkeep custody approve HASH --custody DIR --as sara.key
+What is approved is exactly the request of this hash. Look at its content first: it is shown by waiting.";
+
+/// A custody, its people, and what waits for approval.
+#[derive(Subcommand)]
+pub enum Custody {
+    /// Makes a custody in a new directory.
+    Init(Init),
+    /// The people and their roles.
+    People(At),
+    /// Asks to change the people; two approve.
+    Change(Change),
+    /// Requests that wait for approval.
+    Waiting(At),
+    /// Approves a waiting request.
+    #[command(after_help = APPROVE)]
+    Approve(Approve),
+    /// Refuses a waiting request for good.
+    Reject(Reject),
+}
+
+/// Arguments of `custody init`.
+#[derive(Args)]
+pub struct Init {
+    /// The new directory.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// What the custody is called.
+    #[arg(long, value_name = "NAME")]
+    name: Name,
+    /// The card of a person who is there from the start; at least one of operations, one owner and one of security.
+    #[arg(long, value_name = "FILE", required = true)]
+    person: Vec<PathBuf>,
+}
+
+/// Arguments of `custody change`.
+#[derive(Args)]
+pub struct Change {
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    by: As,
+    /// The card of a newcomer, or of somebody who gets other roles or another key and is removed, too.
+    #[arg(long, value_name = "FILE")]
+    add: Vec<PathBuf>,
+    /// The name of somebody who leaves or is replaced.
+    #[arg(long, value_name = "NAME")]
+    remove: Vec<Name>,
+}
+
+/// Arguments of `custody approve`.
+#[derive(Args)]
+pub struct Approve {
+    /// The hash of the request.
+    request: Hash,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    by: As,
+}
+
+/// Arguments of `custody reject`.
+#[derive(Args)]
+pub struct Reject {
+    /// The hash of the request.
+    request: Hash,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    by: As,
+}
+
+/// Runs it.
+pub fn run(command: Custody) -> Result<Report> {
+    match command {
+        Custody::Init(init) => {
+            let people: Vec<Person> = init.person.iter().map(|path| read_card(path)).collect::<Result<_>>()?;
+            let made = CustodyDir::init(&init.dir, init.name, people, now_ms())?;
+            let custody = made.custody();
+            let text = format!("the custody {custody} is in {}", init.dir.display());
+            let pin = "Write this identity down: whoever knows it needs to trust nothing else.";
+            Ok(Report::text(text).line(pin).field("custody", custody).field("dir", &init.dir))
+        }
+        Custody::People(at) => people(&at),
+        Custody::Change(change) => {
+            let add: Vec<Person> = change.add.iter().map(|path| read_card(path)).collect::<Result<_>>()?;
+            let action = Action::ChangePeople { add, remove: change.remove };
+            let answer = change.at.open()?.ask(&change.by.load()?, action)?;
+            Ok(answered(&answer, "the people are changed"))
+        }
+        Custody::Waiting(at) => Ok(waiting(&at.open()?.overview("-")?.waiting)),
+        Custody::Approve(approve) => {
+            let action = Action::Approve { request: approve.request };
+            let answer = approve.at.open()?.ask(&approve.by.load()?, action)?;
+            Ok(answered(&answer, "approved"))
+        }
+        Custody::Reject(reject) => {
+            let action = Action::Reject { request: reject.request, reason: reject.reason };
+            let answer = reject.at.open()?.ask(&reject.by.load()?, action)?;
+            Ok(answered(&answer, "the request is rejected"))
+        }
+    }
+}
+
+fn people(at: &At) -> Result<Report> {
+    let roster = at.open()?.roster()?;
+    let mut report = Report::text("");
+    for person in roster.people() {
+        let roles: Vec<String> = person.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
+        report = report.line(format!("{:<20} {}", person.name, roles.join(", ")));
+    }
+    Ok(report.field("people", roster.people().collect::<Vec<_>>()))
+}
+
+/// Requests that wait, for people.
+pub fn waiting(all: &[WaitingView]) -> Report {
+    let mut report = Report::text(if all.is_empty() { "nothing waits for approval" } else { "" });
+    for one in all {
+        let by = if one.approvals.is_empty() { "nobody yet".to_owned() } else { one.approvals.join(", ") };
+        report = report.line(format!("{}\n  {} by {}; approved by {by}", one.request, one.event, one.by));
+        let content = serde_json::to_string(&one.content.action).unwrap_or_default();
+        report = report.line(format!("  {}", quorumkeep_audit::printable(&content)));
+    }
+    report.field("waiting", all)
+}
+
+/// What was answered; `done` says it for people.
+pub fn answered(answer: &Answer, done: &str) -> Report {
+    let report = match answer {
+        Answer::Done => Report::text(done).field("state", "done"),
+        Answer::CarriedOut { request } => Report::text(format!("{done}; the request {request} is carried out"))
+            .field("state", "carried_out")
+            .field("request", request),
+        Answer::Waiting { request, approvals } => {
+            let next = format!("the request waits for approval: quorumkeep custody approve {request}");
+            Report::text(next).field("state", "waiting").field("request", request).field("approvals", approvals)
+        }
+        Answer::Envelope(_) => Report::text(done).field("state", "done"),
+    };
+    report
+}
