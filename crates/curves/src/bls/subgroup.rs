@@ -21,8 +21,8 @@
 //! Bellare, Garay, Rabin: Fast batch verification for modular exponentiation and digital signatures (the bucket test);
 //! El Housni, Guillevic, Piellard: Co-factor clearing and subgroup membership testing on pairing-friendly curves.
 
-use super::Group;
-use super::fixed::Entry;
+use super::field::Affine;
+use super::{Group, chords};
 use crate::enc::Writer;
 use crate::hash::keccak256_many;
 use crate::tags;
@@ -48,8 +48,8 @@ pub(super) fn all_in_subgroup<G: Group>(points: &[G::Affine]) -> bool {
     let negated: Vec<G::Affine> = points.iter().map(negate).collect();
     let step = if points.len() < PAIRS_MIN { 1 } else { 2 };
     (0..ROUNDS).step_by(step).all(|round| {
-        let sums = sums::<G>((points, &negated), &digits, (round, step));
-        let [first, second] = combinations(&sums);
+        let sums = sums((points, &negated), &digits, (round, step));
+        let [first, second] = combinations::<G>(&sums);
         in_subgroup(&second) && (step == 1 || in_subgroup(&first))
     })
 }
@@ -58,7 +58,7 @@ fn in_subgroup<G: Group>(point: &G) -> bool {
     point.is_identity() || G::in_subgroup(&point.as_affine())
 }
 
-fn negate<A: Entry>(point: &A) -> A {
+fn negate<A: Affine>(point: &A) -> A {
     let mut out = *point;
     out.negate_if(1.into());
     out
@@ -85,17 +85,17 @@ fn draw(seed: &[u8; 32], number: u32) -> Digits {
 
 /// For every pair of digits after `(0, 0)` the sum of the points with this pair, and of the negatives of those with its
 /// negative. A single round is a pair whose first digit is 0.
-fn sums<G: Group>((points, negated): (&[G::Affine], &[G::Affine]), digits: &[Digits], round: (usize, usize)) -> Vec<G> {
-    let mut buckets: Vec<Vec<&G::Affine>> = vec![Vec::new(); usize::from(ZERO)];
+fn sums<A: Affine>((points, negated): (&[A], &[A]), digits: &[Digits], round: (usize, usize)) -> Vec<A> {
+    let mut buckets: Vec<Vec<A>> = vec![Vec::new(); usize::from(ZERO)];
     for ((point, negated), digits) in points.iter().zip(negated).zip(digits) {
         let pair = pair(digits, round);
         let (place, point) = if pair > ZERO { (pair - ZERO, point) } else { (ZERO - pair, negated) };
         // The pair (0, 0) has no bucket: place 0 - 1 is none.
         if let Some(bucket) = usize::from(place).checked_sub(1).and_then(|place| buckets.get_mut(place)) {
-            bucket.push(point);
+            bucket.push(*point);
         }
     }
-    buckets.iter().map(|bucket| G::sum_affine(bucket)).collect()
+    chords::public_sums(buckets)
 }
 
 /// The digits of a round, or of two, as a number of `0..169`.
@@ -108,20 +108,22 @@ fn pair(digits: &Digits, (round, step): (usize, usize)) -> u8 {
 }
 
 /// `sum a S_(a,b)` and `sum b S_(a,b)`.
-fn combinations<G: Group>(sums: &[G]) -> [G; 2] {
-    let mut by_digit = [[G::identity(); BASE as usize]; 2];
+fn combinations<G: Group>(sums: &[G::Affine]) -> [G; 2] {
+    let mut by_digit = vec![Vec::new(); 2 * usize::from(BASE)];
     for (sum, pair) in sums.iter().zip(ZERO + 1..) {
-        for (sums, digit) in by_digit.iter_mut().zip([pair / BASE, pair % BASE]) {
-            if let Some(entry) = sums.get_mut(usize::from(digit)).filter(|_| !sum.is_identity()) {
-                *entry += *sum;
+        for place in [pair / BASE, BASE + pair % BASE] {
+            if let Some(list) = by_digit.get_mut(usize::from(place)) {
+                list.push(*sum);
             }
         }
     }
-    by_digit.map(|sums| weighted(&sums))
+    let by_digit: Vec<G> = chords::public_sums(by_digit).iter().map(G::from_affine).collect();
+    let (first, second) = by_digit.split_at(usize::from(BASE));
+    [weighted(first), weighted(second)]
 }
 
 /// `sum d S_d` for `d` in `-6..=6`.
-fn weighted<G: Group>(sums: &[G; BASE as usize]) -> G {
+fn weighted<G: Group>(sums: &[G]) -> G {
     let (low, high) = sums.split_at(usize::from(BASE / 2));
     let (mut running, mut total) = (G::identity(), G::identity());
     // From 6 down to 1: the running sum counts S_d d times.
