@@ -75,6 +75,10 @@ pub trait Affine: Copy + Default + PartialEq {
     fn from_xy(x: Self::Field, y: Self::Field) -> Self;
     /// The coordinates.
     fn xy(&self) -> [&Self::Field; 2];
+    /// Whether the point, which is public, is the identity.
+    fn is_identity(&self) -> bool {
+        self.xy() == [&Self::Field::default(); 2]
+    }
     /// `self |= other & mask`, limb by limb.
     fn merge(&mut self, other: &Self, mask: u64);
     /// Negates the point if `negative`, constant-time.

@@ -243,10 +243,13 @@ macro_rules! group {
 
             /// Gives every point affine coordinates inside, with one inversion for all.
             pub fn normalize(points: &mut [Self]) {
-                let raw: Vec<$Point> = points.iter().map(|point| point.0).collect();
-                for (point, affine) in points.iter_mut().zip(Self::affine(&raw)) {
-                    point.0 = ffi::$module::from_affine(&affine);
+                let mut raw: Vec<$Point> = points.iter().map(|point| point.0).collect();
+                let mut affine = Self::affine(&raw);
+                for (point, affine) in points.iter_mut().zip(&mut affine) {
+                    point.0 = ffi::$module::from_affine(affine);
+                    affine.wipe();
                 }
+                raw.iter_mut().for_each(|point| wipe(&mut [&mut point.x, &mut point.y, &mut point.z]));
             }
 
             /// The affine forms; nothing is computed when the points have affine coordinates already.
