@@ -12,10 +12,12 @@
 use core::ptr;
 
 use blst::{
-    BLST_ERROR, blst_fp, blst_fp2, blst_fp6, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine,
-    blst_scalar,
+    BLST_ERROR, blst_fp, blst_fp6, blst_fp12, blst_fr, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, blst_scalar,
 };
 use zeroize::Zeroizing;
+
+mod field;
+pub use field::{fp, fp2};
 
 /// An integer below `2^256` from 32 big-endian bytes, not reduced.
 pub fn scalar_from_be(bytes: &[u8; 32]) -> blst_scalar {
@@ -95,22 +97,6 @@ pub fn fr_inverse_public(out: &mut blst_fr, a: &blst_fr) {
 pub fn fr_inverse(out: &mut blst_fr, a: &blst_fr) {
     // SAFETY: as above.
     unsafe { blst::blst_fr_inverse(out, a) };
-}
-
-/// `-a` if `negative`, else `a`, constant-time.
-pub fn fp_negate_if(a: &blst_fp, negative: bool) -> blst_fp {
-    let mut out = blst_fp::default();
-    // SAFETY: both references are valid.
-    unsafe { blst::blst_fp_cneg(&raw mut out, a, negative) };
-    out
-}
-
-/// `-a` if `negative`, else `a`, constant-time.
-pub fn fp2_negate_if(a: &blst_fp2, negative: bool) -> blst_fp2 {
-    let mut out = blst_fp2::default();
-    // SAFETY: both references are valid.
-    unsafe { blst::blst_fp2_cneg(&raw mut out, a, negative) };
-    out
 }
 
 /// RFC 9380 `expand_message_xmd` with SHA-256, over the code that hash-to-curve uses.
@@ -312,17 +298,6 @@ macro_rules! group {
                 let list = [points.as_ptr(), ptr::null()];
                 // SAFETY: a null second pointer means that the points follow each other.
                 unsafe { blst::$sum(&raw mut out, list.as_ptr(), points.len()) };
-                out
-            }
-
-            /// [`sum`] of points that lie apart.
-            pub fn sum_of(points: &[&$Affine]) -> $Point {
-                let mut out = <$Point>::default();
-                if points.is_empty() {
-                    return out;
-                }
-                // SAFETY: references have the form of pointers, and none is null, so `n` of them are read.
-                unsafe { blst::$sum(&raw mut out, points.as_ptr().cast(), points.len()) };
                 out
             }
         }

@@ -1,6 +1,14 @@
 //! The point that a dealer and a player agree on: `S = r*E1 = e*R`.
 
 use quorumkeep_curves::bls::{G1, SecretScalar};
+use zeroize::Zeroizing;
+
+/// `secret * theirs` for all of theirs, affine inside: encoding them costs one inversion in all.
+pub(crate) fn agree_all<'a>(secret: &SecretScalar, theirs: impl Iterator<Item = &'a G1>) -> Zeroizing<Vec<G1>> {
+    let mut points = Zeroizing::new(theirs.map(|theirs| agree(secret, theirs)).collect::<Vec<_>>());
+    G1::normalize(&mut points);
+    points
+}
 
 /// `secret * theirs`.
 #[cfg(not(feature = "danger_memory"))]

@@ -18,7 +18,7 @@ use quorumkeep_sharing::{HidingCommitment, Index, Polynomial};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
-use crate::agree::agree;
+use crate::agree::{agree, agree_all};
 use crate::committed::{Checked, Plain, Raw};
 use crate::config::Protocol;
 use crate::envelope::{Envelope, Header, Kind};
@@ -181,11 +181,11 @@ pub fn ciphertexts(
     polynomials: &[Option<&Polynomial>; 2],
 ) -> Vec<[u8; 32]> {
     let mut all = Vec::with_capacity(2 * info.players.len());
-    for player in &info.players {
-        let shared = agree(r, &player.e1);
+    let shared = agree_all(r, info.players.iter().map(|player| &player.e1));
+    for (player, shared) in info.players.iter().zip(&*shared) {
         for (pad, polynomial) in (0_u8..).zip(polynomials.iter().flatten()) {
             let dealing = polynomial.evaluate(player.index).expose();
-            all.push(*apply_pad(&dealing, &shared, info, dealer, &player.address, pad));
+            all.push(*apply_pad(&dealing, shared, info, dealer, &player.address, pad));
         }
     }
     all

@@ -1,6 +1,6 @@
 //! Secret polynomials.
 
-use quorumkeep_curves::bls::{G2, Scalar, SecretScalar};
+use quorumkeep_curves::bls::{G2, Group, Scalar, SecretScalar};
 use rand_core::CryptoRngCore;
 
 use crate::{Commitment, Error, Index, Threshold};
@@ -67,8 +67,9 @@ impl Polynomial {
     /// `C_k = a_k*G2`.
     #[must_use]
     pub fn commit(&self) -> Commitment {
-        let rest: Vec<G2> = self.higher.iter().map(SecretScalar::mul_g2).collect();
-        Commitment::from_parts(self.constant.mul_g2(), rest)
+        let coefficients: Vec<&SecretScalar> = self.coefficients().collect();
+        let mut points = G2::mul_generator_all(&coefficients).into_iter();
+        Commitment::from_parts(points.next().unwrap_or_else(G2::identity), points.collect())
     }
 
     /// `a_0 .. a_{t-1}`.

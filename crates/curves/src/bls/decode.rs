@@ -78,7 +78,7 @@ pub fn check_all<G: Group>(points: &[OnCurve<G>]) -> Result<Vec<G>, NotInSubgrou
 
 /// The points of several lists, after their subgroup checks, each list with its own answer.
 ///
-/// Of 160 points of G2 or more all are checked together, which costs a fraction; only if that fails are they checked one
+/// Of 112 points of G2 or more all are checked together, which costs a fraction; only if that fails are they checked one
 /// by one, to name the bad ones. So a bad point costs at most twice what it would otherwise.
 ///
 /// # Errors

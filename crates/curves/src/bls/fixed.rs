@@ -1,62 +1,78 @@
 //! `secret * G` for the generator, from a table, constant-time.
 //!
-//! The scalar is written with signed digits, `k = sum d_i 64^i` with `-31 <= d_i <= 32`; row `i` of the table holds
-//! `j * 64^i * G` for `j = 1..=32`. The product is 43 additions and no doubling: about a third of a multiplication of an
-//! arbitrary point. The table (129 KiB in G1, 258 KiB in G2) is made at the first use.
+//! The scalar is made odd and written with 43 odd digits, `k = sum d_i 64^i` with `d_i` in `-63, -61 .. 63`; row `i` of the
+//! table holds `j * 64^i * G` for `j = 1, 3 .. 63`. The product is 43 additions and no doubling. No digit is 0, so the
+//! additions can share their inversions ([`super::chords`]): those of one scalar, and of many at once. The table (129 KiB
+//! in G1, 258 KiB in G2) is made at the first use.
 //!
 //! # Security
 //!
 //! No branch and no address depends on the scalar: every entry of a row is read for every digit, the sign is applied by
-//! selection, and the addition formulas are complete.
+//! selection. The additions with shared inversions are wrong for equal and for opposite points, which do not come up:
+//! sums of the digits `i..j` and `j..k` are odd multiples of `64^i` and of `64^j`, hence not 0, and as integers below
+//! `64^j` and from `64^j` on. So they differ, and their sum is not 0, as integers; modulo `r` as well, because both
+//! together are at most `2^255 < 2r`, because `r` is odd, and because no sum or difference of two that leave out `d_0` is
+//! odd. What brings `d_0` and the highest digit together, and the step back from the odd scalar, are complete additions.
+//!
+//! # Source
+//!
+//! Joye, Tunstall: Exponent recoding and regular exponentiation algorithms (AFRICACRYPT 2009): the odd digits.
 
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use super::{Group, SecretScalar};
+use super::field::Affine;
+use super::{Group, SecretScalar, chords};
 
 /// Bits of a digit.
 const WIDTH: usize = 6;
-/// Digits of a scalar: 43 * 6 > 255, with room for the last carry.
+/// Digits of a scalar: 43 * 6 > 255.
 const DIGITS: usize = 43;
 /// Entries of a row.
 const ENTRIES: usize = 1 << (WIDTH - 1);
 
-/// An affine point, as far as the table needs it; all zero is the identity.
-pub trait Entry: Copy + Default {
-    /// `self |= other & mask`, limb by limb.
-    fn merge(&mut self, other: &Self, mask: u64);
-    /// Negates the point if `negative`, constant-time.
-    fn negate_if(&mut self, negative: Choice);
-    /// Overwrites the coordinates.
-    fn wipe(&mut self);
-}
+/// Scalars whose additions share inversions: their points take 129 KiB in G2.
+const TOGETHER: usize = 16;
 
 /// The rows for one generator.
-pub struct Table<A>(Vec<[A; ENTRIES]>);
+pub struct Table<A> {
+    rows: Vec<[A; ENTRIES]>,
+    minus_generator: A,
+}
 
-impl<A: Entry> Table<A> {
+impl<A: Affine> Table<A> {
     /// The table of `generator`.
     pub fn new<G: Group<Affine = A>>(generator: G) -> Self {
         let next = |base: &G| Some(base.mul_small(1 << WIDTH));
-        Self(core::iter::successors(Some(generator), next).take(DIGITS).map(row).collect())
+        let rows = core::iter::successors(Some(generator), next).take(DIGITS).map(row).collect();
+        Self { rows, minus_generator: (-generator).as_affine() }
     }
 
-    /// `secret * generator`.
-    pub fn mul<G: Group<Affine = A>>(&self, secret: &SecretScalar) -> G {
-        let digits = digits(secret);
-        let mut sum = G::identity();
-        for (row, digit) in self.0.iter().zip(digits.iter()) {
-            let mut entry = select(row, *digit);
-            sum = sum.add_affine(&entry);
-            entry.wipe();
-        }
-        sum
+    /// `secret * generator` for every secret.
+    pub fn mul_all<G: Group<Affine = A>>(&self, secrets: &[&SecretScalar]) -> Vec<G> {
+        secrets.chunks(TOGETHER).flat_map(|secrets| self.mul_chunk(secrets)).collect()
+    }
+
+    fn mul_chunk<G: Group<Affine = A>>(&self, secrets: &[&SecretScalar]) -> Vec<G> {
+        let recoded: Vec<Digits> = secrets.iter().map(|secret| Digits::of(secret)).collect();
+        let points =
+            |digits: &Digits| self.rows.iter().zip(&*digits.odd).map(|(row, digit)| select(row, *digit)).collect();
+        let sums = chords::secret_sums::<G>(recoded.iter().map(points).collect());
+        sums.iter().zip(&recoded).map(|(sum, digits)| self.step_back(sum, digits.is_even)).collect()
+    }
+
+    /// `sum - generator` if the scalar was even.
+    fn step_back<G: Group<Affine = A>>(&self, sum: &G, is_even: Choice) -> G {
+        let mut correction = A::default();
+        correction.merge(&self.minus_generator, mask(is_even));
+        sum.add_affine(&correction)
     }
 }
 
-/// `base, 2 * base .. 32 * base`.
+/// `base, 3 * base .. 63 * base`.
 fn row<G: Group>(base: G) -> [G::Affine; ENTRIES] {
-    let multiples: Vec<G> = core::iter::successors(Some(base), |last| Some(*last + base)).take(ENTRIES).collect();
+    let twice = base + base;
+    let multiples: Vec<G> = core::iter::successors(Some(base), |last| Some(*last + twice)).take(ENTRIES).collect();
     let mut row = [G::Affine::default(); ENTRIES];
     for (entry, affine) in row.iter_mut().zip(G::all_to_affine(&multiples)) {
         *entry = affine;
@@ -64,32 +80,44 @@ fn row<G: Group>(base: G) -> [G::Affine; ENTRIES] {
     row
 }
 
-/// `digit * 64^i * G` from row `i`.
-fn select<A: Entry>(row: &[A; ENTRIES], digit: i8) -> A {
-    let sign = digit >> 7;
-    let magnitude = ((digit ^ sign) - sign) as u8;
+fn mask(choice: Choice) -> u64 {
+    u64::from(choice.unwrap_u8()).wrapping_neg()
+}
+
+/// `digit * 64^i * G` from row `i`, where `digit` is `2 * window - 63`.
+fn select<A: Affine>(row: &[A; ENTRIES], window: u8) -> A {
+    // Windows from 32 on are the positive digits 1, 3 .. 63, those below are -1, -3 .. -63 from 31 down.
+    let negative = Choice::from((window >> (WIDTH - 1) ^ 1) & 1);
+    let place = u8::conditional_select(&window, &!window, negative) & (ENTRIES as u8 - 1);
     let mut out = A::default();
-    for (entry, j) in row.iter().zip(1_u8..) {
-        let chosen = magnitude.ct_eq(&j).unwrap_u8();
-        out.merge(entry, u64::from(chosen).wrapping_neg());
+    for (entry, j) in row.iter().zip(0_u8..) {
+        out.merge(entry, mask(place.ct_eq(&j)));
     }
-    out.negate_if(Choice::from(sign as u8 & 1));
+    out.negate_if(negative);
     out
 }
 
-/// The signed digits, lowest first.
-fn digits(secret: &SecretScalar) -> Zeroizing<[i8; DIGITS]> {
-    let scalar = secret.to_integer();
-    let mut digits = Zeroizing::new([0; DIGITS]);
-    let mut carry = 0;
-    for (position, digit) in digits.iter_mut().enumerate() {
-        let bit = position * WIDTH;
-        let byte = |offset: usize| u16::from(scalar.b.get(bit / 8 + offset).copied().unwrap_or(0));
-        let window = (byte(0) | byte(1) << 8) >> (bit % 8) & 63;
-        // 0..=64; what is above 32 becomes negative and carries into the next digit.
-        let value = window as i8 + carry;
-        carry = (value + 31) >> WIDTH;
-        *digit = value - (carry << WIDTH);
+/// The digits of `k | 1`, and whether `k` was even.
+struct Digits {
+    /// The windows `u_i`, lowest first, that stand for the odd digits `2 u_i - 63`.
+    odd: Zeroizing<[u8; DIGITS]>,
+    is_even: Choice,
+}
+
+impl Digits {
+    /// With `U = (k - 1)/2 + 2^257 = sum u_i 64^i` the digits give `2U - (64^43 - 1) = k`.
+    fn of(secret: &SecretScalar) -> Self {
+        let scalar = secret.to_integer();
+        let byte = |at: usize| u16::from(scalar.b.get(at).copied().unwrap_or(0));
+        let mut odd = Zeroizing::new([0; DIGITS]);
+        for (position, window) in odd.iter_mut().enumerate() {
+            // The lowest bit of k is left out.
+            let bit = position * WIDTH + 1;
+            *window = ((byte(bit / 8) | byte(bit / 8 + 1) << 8) >> (bit % 8) & 63) as u8;
+        }
+        if let Some(highest) = odd.last_mut() {
+            *highest |= ENTRIES as u8;
+        }
+        Self { odd, is_even: Choice::from(!(byte(0) as u8) & 1) }
     }
-    digits
 }

@@ -9,8 +9,8 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use super::decode::{check_flags, refused};
-use super::field::{FromXy, wipe};
-use super::fixed::{Entry, Table};
+use super::field::{Affine, wipe};
+use super::fixed::Table;
 use super::{OnCurve, Scalar, SecretScalar};
 use crate::enc::Decode;
 use crate::ffi;
@@ -20,7 +20,7 @@ pub(crate) mod sealed {
 
     /// The affine form, and what only this crate may do with it.
     pub trait Inner: Sized {
-        type Affine: Copy + Debug + PartialEq + super::Entry;
+        type Affine: Copy + Debug + PartialEq + super::Affine;
         type Serialized: AsRef<[u8]>;
 
         /// Whether many subgroup checks at once cost less: the smallest factor of the cofactor must not be too small.
@@ -32,8 +32,6 @@ pub(crate) mod sealed {
         fn add_affine(&self, affine: &Self::Affine) -> Self;
         /// The affine form.
         fn as_affine(&self) -> Self::Affine;
-        /// The sum of points on the curve, in whatever subgroup.
-        fn sum_affine(points: &[&Self::Affine]) -> Self;
         /// The uncompressed form.
         fn serialize(affine: &Self::Affine) -> Self::Serialized;
         fn affine_from_compressed(bytes: &[u8]) -> Result<Self::Affine, Decode>;
@@ -75,7 +73,11 @@ pub trait Group:
     /// `secret * self`, constant-time in the secret.
     fn mul_secret(&self, secret: &SecretScalar) -> Self;
     /// `secret * G` with the generator, constant-time in the secret.
-    fn mul_generator(secret: &SecretScalar) -> Self;
+    fn mul_generator(secret: &SecretScalar) -> Self {
+        Self::mul_generator_all(&[secret]).pop().unwrap_or_else(Self::identity)
+    }
+    /// [`Self::mul_generator`] of many secrets, which costs less than each alone.
+    fn mul_generator_all(secrets: &[&SecretScalar]) -> Vec<Self>;
     /// `factor * self` by double-and-add; the factor is public.
     fn mul_small(&self, factor: u64) -> Self;
     /// `sum scalars_i * points_i`, public; the shorter list counts.
@@ -241,10 +243,13 @@ macro_rules! group {
 
             /// Gives every point affine coordinates inside, with one inversion for all.
             pub fn normalize(points: &mut [Self]) {
-                let raw: Vec<$Point> = points.iter().map(|point| point.0).collect();
-                for (point, affine) in points.iter_mut().zip(Self::affine(&raw)) {
-                    point.0 = ffi::$module::from_affine(&affine);
+                let mut raw: Vec<$Point> = points.iter().map(|point| point.0).collect();
+                let mut affine = Self::affine(&raw);
+                for (point, affine) in points.iter_mut().zip(&mut affine) {
+                    point.0 = ffi::$module::from_affine(affine);
+                    affine.wipe();
                 }
+                raw.iter_mut().for_each(|point| wipe(&mut [&mut point.x, &mut point.y, &mut point.z]));
             }
 
             /// The affine forms; nothing is computed when the points have affine coordinates already.
@@ -309,10 +314,6 @@ macro_rules! group {
                 self.to_affine()
             }
 
-            fn sum_affine(points: &[&$Affine]) -> Self {
-                Self(ffi::$module::sum_of(points))
-            }
-
             fn serialize(affine: &$Affine) -> [u8; $uncompressed] {
                 ffi::$module::serialize(affine)
             }
@@ -360,9 +361,9 @@ macro_rules! group {
             fn mul_secret(&self, secret: &SecretScalar) -> Self {
                 self.mul_secret(secret)
             }
-            fn mul_generator(secret: &SecretScalar) -> Self {
+            fn mul_generator_all(secrets: &[&SecretScalar]) -> Vec<Self> {
                 static TABLE: OnceLock<Table<$Affine>> = OnceLock::new();
-                TABLE.get_or_init(|| Table::new(Self::generator())).mul(secret)
+                TABLE.get_or_init(|| Table::new(Self::generator())).mul_all(secrets)
             }
             fn mul_small(&self, factor: u64) -> Self {
                 self.mul_small(factor)

@@ -12,6 +12,7 @@
 //!
 //! Encodings: the ZCash format (flags in the top three bits). Hash-to-curve: RFC 9380, SSWU, SHA-256.
 
+mod chords;
 mod decode;
 mod field;
 mod fixed;

@@ -6,7 +6,7 @@ use blst::{blst_fp12, blst_p1_affine, blst_p2_affine};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::field::{Limbs, Wipe};
+use super::field::{Field, Limbs};
 use super::{G1, G2, SecretScalar};
 use crate::ffi::gt;
 
@@ -94,7 +94,7 @@ impl Eq for Gt {}
 impl Zeroize for Gt {
     fn zeroize(&mut self) {
         let fp2 = self.0.fp6.iter_mut().flat_map(|c| c.fp2.iter_mut());
-        fp2.for_each(Wipe::wipe);
+        fp2.for_each(Field::wipe);
     }
 }
 

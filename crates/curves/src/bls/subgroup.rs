@@ -7,7 +7,8 @@
 //! `d_i` makes `chi` of the sum 1, since two of them differ by less than 13. So a round overlooks `T_i` with probability
 //! at most 1/13, and all 36 independent ones with at most `13^-36 < 2^-133`.
 //!
-//! Two rounds share their additions: points with the same pair of digits, up to the sign, go to one of 84 sums.
+//! Two rounds share their additions: points with the same pair of digits, up to the sign, go to one of 84 sums. The
+//! additions of all sums share their inversions ([`super::chords`]).
 //!
 //! # Security
 //!
@@ -21,16 +22,14 @@
 //! Bellare, Garay, Rabin: Fast batch verification for modular exponentiation and digital signatures (the bucket test);
 //! El Housni, Guillevic, Piellard: Co-factor clearing and subgroup membership testing on pairing-friendly curves.
 
-use super::Group;
-use super::fixed::Entry;
+use super::field::Affine;
+use super::{Group, chords};
 use crate::enc::Writer;
 use crate::hash::keccak256_many;
 use crate::tags;
 
 /// Below this number of points, checking each costs less.
-pub(super) const BATCH_MIN: usize = 160;
-/// From this number on, pairs of rounds cost less than single ones.
-const PAIRS_MIN: usize = 1 << 10;
+pub(super) const BATCH_MIN: usize = 112;
 /// Rounds: `13^-36 < 2^-133`.
 const ROUNDS: usize = 36;
 /// The smallest prime factor of the cofactor of G2.
@@ -46,19 +45,15 @@ pub(super) fn all_in_subgroup<G: Group>(points: &[G::Affine]) -> bool {
     let seed = seed::<G>(points);
     let digits: Vec<Digits> = (0_u32..).take(points.len()).map(|number| draw(&seed, number)).collect();
     let negated: Vec<G::Affine> = points.iter().map(negate).collect();
-    let step = if points.len() < PAIRS_MIN { 1 } else { 2 };
-    (0..ROUNDS).step_by(step).all(|round| {
-        let sums = sums::<G>((points, &negated), &digits, (round, step));
-        let [first, second] = combinations(&sums);
-        in_subgroup(&second) && (step == 1 || in_subgroup(&first))
-    })
+    let mut sums = Sums::<G>::new();
+    (0..ROUNDS).step_by(2).all(|round| sums.of_rounds((points, &negated), &digits, round).iter().all(in_subgroup))
 }
 
 fn in_subgroup<G: Group>(point: &G) -> bool {
     point.is_identity() || G::in_subgroup(&point.as_affine())
 }
 
-fn negate<A: Entry>(point: &A) -> A {
+fn negate<A: Affine>(point: &A) -> A {
     let mut out = *point;
     out.negate_if(1.into());
     out
@@ -83,50 +78,70 @@ fn draw(seed: &[u8; 32], number: u32) -> Digits {
     digits
 }
 
-/// For every pair of digits after `(0, 0)` the sum of the points with this pair, and of the negatives of those with its
-/// negative. A single round is a pair whose first digit is 0.
-fn sums<G: Group>((points, negated): (&[G::Affine], &[G::Affine]), digits: &[Digits], round: (usize, usize)) -> Vec<G> {
-    let mut buckets: Vec<Vec<&G::Affine>> = vec![Vec::new(); usize::from(ZERO)];
-    for ((point, negated), digits) in points.iter().zip(negated).zip(digits) {
-        let pair = pair(digits, round);
-        let (place, point) = if pair > ZERO { (pair - ZERO, point) } else { (ZERO - pair, negated) };
-        // The pair (0, 0) has no bucket: place 0 - 1 is none.
-        if let Some(bucket) = usize::from(place).checked_sub(1).and_then(|place| buckets.get_mut(place)) {
-            bucket.push(point);
-        }
-    }
-    buckets.iter().map(|bucket| G::sum_affine(bucket)).collect()
+/// The sums of one pair of rounds after the other, in the same memory.
+struct Sums<G: Group> {
+    /// For every pair of digits after `(0, 0)`: the points with this pair, and the negatives of those with its negative.
+    by_pair: Vec<Vec<G::Affine>>,
+    /// For every digit of the first and of the second round.
+    by_digit: Vec<Vec<G::Affine>>,
+    adder: chords::PublicSums<G::Affine>,
 }
 
-/// The digits of a round, or of two, as a number of `0..169`.
-fn pair(digits: &Digits, (round, step): (usize, usize)) -> u8 {
-    let digit = |round: usize| digits.get(round).copied().unwrap_or(BASE / 2);
-    match step {
-        1 => BASE / 2 * BASE + digit(round),
-        _ => digit(round) * BASE + digit(round + 1),
+impl<G: Group> Sums<G> {
+    fn new() -> Self {
+        let lists = |count: u8| vec![Vec::new(); usize::from(count)];
+        Self { by_pair: lists(ZERO), by_digit: lists(2 * BASE), adder: chords::PublicSums::new() }
     }
-}
 
-/// `sum a S_(a,b)` and `sum b S_(a,b)`.
-fn combinations<G: Group>(sums: &[G]) -> [G; 2] {
-    let mut by_digit = [[G::identity(); BASE as usize]; 2];
-    for (sum, pair) in sums.iter().zip(ZERO + 1..) {
-        for (sums, digit) in by_digit.iter_mut().zip([pair / BASE, pair % BASE]) {
-            if let Some(entry) = sums.get_mut(usize::from(digit)).filter(|_| !sum.is_identity()) {
-                *entry += *sum;
+    /// The sum of round `round`, and of the next.
+    fn of_rounds(
+        &mut self,
+        (points, negated): (&[G::Affine], &[G::Affine]),
+        digits: &[Digits],
+        round: usize,
+    ) -> [G; 2] {
+        self.by_pair.iter_mut().chain(&mut self.by_digit).for_each(Vec::clear);
+        for ((point, negated), digits) in points.iter().zip(negated).zip(digits) {
+            let pair = pair(digits, round);
+            let (place, point) = if pair > ZERO { (pair - ZERO, point) } else { (ZERO - pair, negated) };
+            // The pair (0, 0) has no list: place 0 - 1 is none.
+            if let Some(list) = usize::from(place).checked_sub(1).and_then(|place| self.by_pair.get_mut(place)) {
+                list.push(*point);
             }
         }
+        self.adder.reduce(&mut self.by_pair);
+        self.combinations()
     }
-    by_digit.map(|sums| weighted(&sums))
+
+    /// `sum a S_(a,b)` and `sum b S_(a,b)`.
+    fn combinations(&mut self) -> [G; 2] {
+        for (sum, pair) in self.by_pair.iter().zip(ZERO + 1..) {
+            for place in [pair / BASE, BASE + pair % BASE] {
+                if let Some(list) = self.by_digit.get_mut(usize::from(place)) {
+                    list.extend(sum);
+                }
+            }
+        }
+        self.adder.reduce(&mut self.by_digit);
+        let (first, second) = self.by_digit.split_at(usize::from(BASE));
+        [first, second].map(weighted)
+    }
 }
 
-/// `sum d S_d` for `d` in `-6..=6`.
-fn weighted<G: Group>(sums: &[G; BASE as usize]) -> G {
+/// The digits of a round and the next, as a number of `0..169`.
+fn pair(digits: &Digits, round: usize) -> u8 {
+    let digit = |round: usize| digits.get(round).copied().unwrap_or(BASE / 2);
+    digit(round) * BASE + digit(round + 1)
+}
+
+/// `sum d S_d` for `d` in `-6..=6`; an empty list is the identity.
+fn weighted<G: Group>(sums: &[Vec<G::Affine>]) -> G {
+    let sum = |list: &Vec<G::Affine>| list.first().map_or_else(G::identity, G::from_affine);
     let (low, high) = sums.split_at(usize::from(BASE / 2));
     let (mut running, mut total) = (G::identity(), G::identity());
     // From 6 down to 1: the running sum counts S_d d times.
     for (negative, positive) in low.iter().zip(high.iter().rev()) {
-        running = running + *positive - *negative;
+        running = running + sum(positive) - sum(negative);
         total += running;
     }
     total

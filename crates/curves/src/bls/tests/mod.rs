@@ -89,7 +89,7 @@ fn extreme_secrets_times_the_generator() {
         assert_eq!(secret.mul_g2(), G2::generator().mul(&scalar));
     }
     assert!(SecretScalar::zero().mul_g2().is_identity());
-    // Every digit, alone at every position: k * 32^i for k up to 32.
+    // k * 32^i for k up to 32, which has long runs of equal digits.
     for position in [0, 1, 7, 8, 25, 49, 50] {
         for k in 0..=32 {
             let scalar = Scalar::from_u64(k) * Scalar::from_u64(32).pow(position);
@@ -97,6 +97,25 @@ fn extreme_secrets_times_the_generator() {
             assert_eq!(secret.mul_g1(), G1::generator().mul(&scalar));
             assert_eq!(secret.mul_g2(), G2::generator().mul(&scalar));
         }
+    }
+}
+
+#[test]
+fn many_secrets_times_the_generator() {
+    let mut rng = rng(7);
+    for count in [0, 1, 2, 3, 15, 16, 17, 34] {
+        let mut secrets: Vec<SecretScalar> = (0..count).map(|_| SecretScalar::random(&mut rng)).collect();
+        // Beside random ones: 0, 1 and -1, in one batch.
+        for (secret, edge) in secrets.iter_mut().zip([Scalar::zero(), Scalar::one(), -Scalar::one()]).skip(count % 2) {
+            *secret = SecretScalar::from_public(&edge);
+        }
+        let products = |secret: &SecretScalar| {
+            let scalar = secret.copy().declassify();
+            (G1::generator().mul(&scalar), G2::generator().mul(&scalar))
+        };
+        let expected: (Vec<G1>, Vec<G2>) = secrets.iter().map(products).unzip();
+        let secrets: Vec<&SecretScalar> = secrets.iter().collect();
+        assert_eq!((G1::mul_generator_all(&secrets), G2::mul_generator_all(&secrets)), expected, "{count}");
     }
 }
 
