@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
+    app, audit, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
 };
 
 /// Keys that no machine holds.
@@ -59,6 +59,9 @@ pub enum Command {
     /// Who broke the rules, and files that prove it to anybody.
     #[command(subcommand)]
     Evidence(evidence::Evidence),
+    /// The audit log: what was done, by whom, with whose approval.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Verifiable secret sharing, for auditors.
     #[command(subcommand)]
     Vss(vss::Vss),

@@ -2,6 +2,7 @@
 //! servers, which say where they listen, and `--watch`.
 
 pub mod app;
+pub mod audit;
 pub mod board;
 pub mod change;
 pub mod decrypt;
@@ -36,6 +37,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Encrypt(command) => encrypt::run(&command, as_json),
         Command::Decrypt(command) => decrypt::run(&command, as_json),
         Command::Evidence(command) => evidence::run(&command, as_json),
+        Command::Audit(command) => audit::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
         Command::Slip39(command) => slip39::run(command),
         Command::Demo(command) => crate::demo::run(command, as_json),

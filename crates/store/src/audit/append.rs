@@ -79,7 +79,9 @@ fn last_seq(tx: &Transaction<'_>) -> Result<Option<u64>, StoreError> {
 /// A row that is there already was not put there by us.
 fn taken(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreError::damaged("the audit log goes on after its checkpoint"),
+        Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            StoreError::damaged("the audit log goes on after its checkpoint")
+        }
         _ => error.into(),
     }
 }

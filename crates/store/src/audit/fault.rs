@@ -1,5 +1,7 @@
 //! What a verification finds.
 
+use std::path::PathBuf;
+
 use quorumkeep_audit::{CheckpointError, TreeError};
 
 use crate::StoreError;
@@ -91,6 +93,12 @@ pub enum AuditFault {
         /// Why.
         reason: &'static str,
     },
+    /// The folder has something else in it.
+    #[error("{} holds another log or other files, and nothing was written into it", path.display())]
+    Occupied {
+        /// Which folder.
+        path: PathBuf,
+    },
     /// There is no such entry.
     #[error("there is no entry {seq}: the log has {size}, counted from 0")]
     NoEntry {
@@ -116,9 +124,10 @@ impl AuditFault {
     #[must_use]
     pub fn first_bad(&self) -> Option<u64> {
         match self {
-            Self::Missing { seq, .. } | Self::Longer { seq, .. } | Self::Malformed { seq } | Self::OutOfOrder { seq } => {
-                Some(*seq)
-            }
+            Self::Missing { seq, .. }
+            | Self::Longer { seq, .. }
+            | Self::Malformed { seq }
+            | Self::OutOfOrder { seq } => Some(*seq),
             Self::Altered { first, .. } | Self::Tree { first, .. } | Self::Tile { first, .. } => Some(*first),
             _ => None,
         }

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quorumkeep_audit::tile::{
-    BUNDLE_BYTES_MAX, CHECKPOINT, HEIGHT, Kind, Tile, WIDTH, parse_bundle, parse_hashes,
-};
+use quorumkeep_audit::tile::{BUNDLE_BYTES_MAX, CHECKPOINT, HEIGHT, Kind, Tile, WIDTH, parse_bundle, parse_hashes};
 use quorumkeep_audit::tree::{self, Hash, Nodes, complete_root, leaf_hash};
 use quorumkeep_audit::{CHECKPOINT_BYTES_MAX, Checkpoint, Entry, InclusionProof, Verifier};
 

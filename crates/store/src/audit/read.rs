@@ -144,8 +144,11 @@ pub(super) fn longer(head: &Head, old: u64) -> Result<(), AuditFault> {
 /// Is the log that ends with `head` a continuation of `old`? `path` is the proof.
 pub(super) fn continues(head: &Head, old: &Checkpoint, path: &[Hash]) -> Result<(), AuditFault> {
     let reason = "it has other entries there";
-    check_consistency(path, head.size, &head.root, old.size, &old.root)
-        .map_err(|_| AuditFault::Forked { old: old.size, size: head.size, reason })
+    check_consistency(path, head.size, &head.root, old.size, &old.root).map_err(|_| AuditFault::Forked {
+        old: old.size,
+        size: head.size,
+        reason,
+    })
 }
 
 /// A log in a database that another process may be writing to.
@@ -201,18 +204,12 @@ impl AuditReader {
         super::verify(&self.conn, verifier, progress)
     }
 
-    /// Proves that the log continues an earlier checkpoint of it.
+    /// Proves that the log, as it was verified, continues an earlier checkpoint of it.
     ///
     /// # Errors
     /// [`AuditFault::Forked`].
-    pub fn continues(&self, old: &Checkpoint) -> Result<(), AuditFault> {
-        let _snapshot = snapshot(&self.conn)?;
-        self.continues_within(old)
-    }
-
-    /// The same within the caller's snapshot.
-    pub(super) fn continues_within(&self, old: &Checkpoint) -> Result<(), AuditFault> {
-        let head = self.head()?;
+    pub fn continues(&self, old: &Checkpoint, verified: &Verified) -> Result<(), AuditFault> {
+        let head = Head { size: verified.size, root: verified.root, note: Vec::new() };
         longer(&head, old.size)?;
         let path = tree::consistency(&mut StoredNodes::new(&self.conn)?, head.size, old.size)?;
         continues(&head, old, &path)
