@@ -25,7 +25,7 @@ pub struct Where {
     custody: Option<PathBuf>,
     /// An exported log.
     #[arg(long, value_name = "DIR", conflicts_with = "custody", requires = "key")]
-    log: Option<PathBuf>,
+    exported: Option<PathBuf>,
     /// The log's public key [default: audit.vkey in the folder of the custody server].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -48,12 +48,12 @@ enum Kind {
 impl Where {
     /// The database of a custody server.
     pub fn at(custody: &Path, key: Option<&Path>) -> Self {
-        Self { custody: Some(custody.to_owned()), log: None, key: key.map(Path::to_owned) }
+        Self { custody: Some(custody.to_owned()), exported: None, key: key.map(Path::to_owned) }
     }
 
     /// Opens it for reading.
     pub fn open(&self) -> Result<Source> {
-        match (&self.custody, &self.log, &self.key) {
+        match (&self.custody, &self.exported, &self.key) {
             (Some(custody), ..) => {
                 let (verifier, log) = self.open_custody(custody)?;
                 Ok(Source { verifier, kind: Kind::Database(log) })
@@ -63,7 +63,7 @@ impl Where {
                 let kind = Kind::Folder(AuditFolder::open(log, &verifier)?);
                 Ok(Source { verifier, kind })
             }
-            _ => Err(Failure::usage("give --custody DIR, or --log DIR and --key FILE")),
+            _ => Err(Failure::usage("give --custody DIR, or --exported DIR and --key FILE")),
         }
     }
 

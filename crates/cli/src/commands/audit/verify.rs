@@ -28,7 +28,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     checkpoint_out: Option<PathBuf>,
     /// A proof of one entry from `audit prove`, instead of a log.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "log", "since", "checkpoint_out"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["custody", "exported", "since", "checkpoint_out"])]
     proof: Option<PathBuf>,
 }
 
