@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person, recipient,
+    app, audit, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person, recipient,
     slip39, status, vss,
 };
 
@@ -60,6 +60,9 @@ pub enum Command {
     /// Who broke the rules, and files that prove it to anybody.
     #[command(subcommand)]
     Evidence(evidence::Evidence),
+    /// The audit log: what was done, by whom, with whose approval.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Verifiable secret sharing, for auditors.
     #[command(subcommand)]
     Vss(vss::Vss),

@@ -112,11 +112,7 @@ impl Link {
     }
 
     /// The next generation of a secret.
-    pub fn next_generation(
-        &self,
-        key_id: &quorumkeep_custody::names::Name,
-        node_id: &quorumkeep_custody::names::Name,
-    ) -> Result<u32> {
+    pub fn next_generation(&self, key_id: &Name, node_id: &Name) -> Result<u32> {
         let newest = self.0.view().newest(key_id, node_id)?;
         Ok(newest.map_or(1, |set| set.id.generation.saturating_add(1)))
     }

@@ -110,6 +110,9 @@ codes! {
     OtherEpoch = "other_epoch", 4, "The ciphertext is of another epoch of the application.", "Keys of earlier epochs are never released again.";
     NoFinding = "no_finding", 4, "The board shows no such finding.", "See: quorumkeep evidence list";
     WorkLimit = "work_limit", 4, "More work is asked for than is allowed.", "If you made the shares yourself with so much work, raise --iteration-exponent-max.";
+    UnknownEntry = "unknown_entry", 4, "The audit log has no such entry.", "Entries are counted from 0; see: quorumkeep audit show";
+    AuditOther = "audit_other", 4, "The folder holds another log, or other files.", "Choose another folder; nothing was written.";
+    AuditProof = "audit_proof", 4, "A proof does not show that the entry is in the log.", "Believe nothing that the file says; the message names the reason.";
     NotShown = "not_shown", 4, "A file of evidence does not show what it claims.", "Believe nothing that the file says; the message names the reason.";
 
     RequestForeign = "request_foreign", 4, "The request is for another custody.", "Use the directory or address of the custody that the key belongs to.";
@@ -148,6 +151,8 @@ codes! {
     NotRecognised = "not_recognised", 1, "What was recovered is not the right secret.", "Nothing was written. Compare manifest and shares with the guardians.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
+    AuditDamaged = "audit_damaged", 5, "ALARM: an audit log is not what was signed.", "Keep the files for inspection. Compare with an exported copy, and with checkpoints that others keep.";
+    AuditForked = "audit_forked", 5, "ALARM: an audit log does not continue an earlier checkpoint of it.", "It was shortened, replaced by an old copy, or there are two. Keep both checkpoints: together they prove it.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";
 
     Unreachable = "unreachable", 6, "Too few servers answer.", "Check the addresses and that the servers run: quorumkeep status";

@@ -14,13 +14,26 @@ pub struct Progress {
     started: Instant,
     shown: Option<Instant>,
     enabled: bool,
+    /// What is counted, if not bytes.
+    unit: Option<&'static str>,
 }
 
 impl Progress {
     /// Nothing yet of `total` bytes. Only a terminal sees it, and never a program that asked for JSON.
     pub fn new(what: &'static str, total: Option<u64>, as_json: bool) -> Self {
         let enabled = !as_json && io::stderr().is_terminal();
-        Self { what, done: 0, total, started: Instant::now(), shown: None, enabled }
+        Self { what, done: 0, total, started: Instant::now(), shown: None, enabled, unit: None }
+    }
+
+    /// Nothing yet of `total` things of this name.
+    pub fn counting(what: &'static str, unit: &'static str, total: Option<u64>, as_json: bool) -> Self {
+        Self { unit: Some(unit), ..Self::new(what, total, as_json) }
+    }
+
+    /// So many of them so far.
+    pub fn set(&mut self, done: u64) {
+        let more = done.saturating_sub(self.done);
+        self.add(usize::try_from(more).unwrap_or(usize::MAX));
     }
 
     /// So many more.
@@ -44,6 +57,9 @@ impl Progress {
 
     fn line(&self, now: Instant) -> String {
         let seconds = now.duration_since(self.started).as_secs_f64().max(0.001);
+        if let Some(unit) = self.unit {
+            return self.count_line(unit, seconds);
+        }
         let mebibytes = self.done as f64 / f64::from(1u32 << 20);
         let rate = mebibytes / seconds;
         match self.total.filter(|total| *total > 0) {
@@ -52,6 +68,14 @@ impl Progress {
                 format!("{} {percent:.0} % ({mebibytes:.0} MiB, {rate:.0} MiB/s)", self.what)
             }
             None => format!("{} {mebibytes:.0} MiB, {rate:.0} MiB/s", self.what),
+        }
+    }
+
+    fn count_line(&self, unit: &str, seconds: f64) -> String {
+        let rate = self.done as f64 / seconds;
+        match self.total {
+            Some(total) => format!("{} {} of {total} {unit}, {rate:.0}/s", self.what, self.done),
+            None => format!("{} {} {unit}, {rate:.0}/s", self.what, self.done),
         }
     }
 }

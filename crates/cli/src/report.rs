@@ -45,7 +45,7 @@ impl Report {
         }
         let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(true))]);
         object.extend(self.fields);
-        print_line(&Value::Object(object).to_string());
+        print_line(&ascii(&Value::Object(object).to_string()));
     }
 }
 
@@ -57,7 +57,7 @@ pub fn print_failure(failure: &Failure, as_json: bool) {
         let error = json!({ "code": code.text(), "message": message, "help": help });
         let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(false)), ("error".to_owned(), error)]);
         object.extend(report.iter().flat_map(|report| report.fields.clone()));
-        print_line(&Value::Object(object).to_string());
+        print_line(&ascii(&Value::Object(object).to_string()));
         return;
     }
     if let Some(report) = report {
@@ -65,6 +65,20 @@ pub fn print_failure(failure: &Failure, as_json: bool) {
     }
     let mut out = io::stderr().lock();
     let _ = writeln!(out, "error: {message}\n help: {help}\n code: {} (exit status {})", code.text(), code.exit());
+}
+
+/// The same JSON in printable ASCII: text of others cannot drive a terminal or turn the direction of text. Outside of its
+/// strings JSON has no other characters.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for character in json.chars() {
+        match character {
+            ' '..='~' => out.push(character),
+            other => other.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+        }
+    }
+    out
 }
 
 /// One line on standard output.

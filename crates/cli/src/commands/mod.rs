@@ -2,6 +2,7 @@
 //! servers, which say where they listen, and `--watch`.
 
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod board;
 pub mod change;
@@ -39,6 +40,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Encrypt(command) => encrypt::run(&command, as_json),
         Command::Decrypt(command) => decrypt::run(&command, as_json),
         Command::Evidence(command) => evidence::run(&command, as_json),
+        Command::Audit(command) => audit::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
         Command::Custody(command) => custody::run(command),
         Command::Person(command) => person::run(command),

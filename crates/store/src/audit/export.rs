@@ -1,16 +1,16 @@
 //! The log as files (c2sp.org/tlog-tiles), for people and programs elsewhere.
 
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use quorumkeep_audit::tile::{CHECKPOINT, HEIGHT, Kind, Tile, WIDTH, bundle};
-use quorumkeep_audit::{CHECKPOINT_BYTES_MAX, Checkpoint, CheckpointError, Verifier};
+use quorumkeep_audit::{CHECKPOINT_BYTES_MAX, Checkpoint, Verifier};
 
 use super::fault::{AuditFault, Verified};
 use super::nodes::StoredNodes;
 use super::read::{AuditReader, read, snapshot};
-use crate::files::{FilesError, read_bounded, sync_directory, write_atomic};
+use crate::files::{FilesError, is_temporary_of, names, read_bounded, sync_directory, write_atomic};
 
 /// The mode of an exported file: a log is made to be read.
 const READABLE: u32 = 0o644;
@@ -31,7 +31,7 @@ pub struct Exported {
 /// how many entries were verified.
 ///
 /// # Errors
-/// [`AuditFault`]: whatever [`super::verify`] finds; [`AuditFault::Checkpoint`] if the folder has another log;
+/// [`AuditFault`]: whatever [`super::verify`] finds; [`AuditFault::Occupied`] if the folder has another log;
 /// [`AuditFault::Forked`] if the folder's checkpoint is not of this log's past. Then nothing was written.
 pub fn export(
     log: &AuditReader,
@@ -42,24 +42,25 @@ pub fn export(
     let _snapshot = snapshot(log.conn())?;
     let verified = log.verify(verifier, progress)?;
     if let Some(old) = checkpoint_of(folder, verifier)? {
-        log.continues_within(&old)?;
+        log.continues(&old, &verified)?;
     }
     let mut writer = Writer { log, folder, exported: Exported { size: verified.size, written: 0, kept: 0 } };
     writer.all(&verified)?;
     Ok(writer.exported)
 }
 
-/// The checkpoint that is there; none in a new folder.
+/// The checkpoint that is there; none in a new folder, or after an export that was cut short before its first one.
 fn checkpoint_of(folder: &Path, verifier: &Verifier) -> Result<Option<Checkpoint>, AuditFault> {
+    let occupied = || AuditFault::Occupied { path: folder.to_owned() };
     match read_bounded(&folder.join(CHECKPOINT), CHECKPOINT_BYTES_MAX as u64) {
-        Ok(bytes) => Ok(Some(Checkpoint::open(&bytes, verifier)?)),
-        Err(error) if error.is_missing() => match fs::read_dir(folder).map(|mut names| names.next().is_some()) {
-            // Files of something else, or of an export that was cut short before its first checkpoint.
-            Ok(true) if !folder.join("tile").is_dir() => Err(CheckpointError::Malformed.into()),
-            _ => Ok(None),
+        Ok(bytes) => Checkpoint::open(&bytes, verifier).map(Some).map_err(|_| occupied()),
+        Err(FilesError::TooLarge { .. }) => Err(occupied()),
+        Err(error) if !error.is_missing() => Err(error.into()),
+        Err(_) if !folder.exists() => Ok(None),
+        Err(_) => match names(folder)?.iter().all(|name| name == "tile" || is_temporary_of(name, CHECKPOINT)) {
+            true => Ok(None),
+            false => Err(occupied()),
         },
-        Err(FilesError::TooLarge { .. }) => Err(CheckpointError::Malformed.into()),
-        Err(error) => Err(error.into()),
     }
 }
 

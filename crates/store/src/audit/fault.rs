@@ -1,5 +1,7 @@
 //! What a verification finds.
 
+use std::path::PathBuf;
+
 use quorumkeep_audit::{CheckpointError, TreeError};
 
 use crate::StoreError;
@@ -90,6 +92,12 @@ pub enum AuditFault {
         size: u64,
         /// Why.
         reason: &'static str,
+    },
+    /// The folder has something else in it.
+    #[error("{} holds another log or other files, and nothing was written into it", path.display())]
+    Occupied {
+        /// Which folder.
+        path: PathBuf,
     },
     /// There is no such entry.
     #[error("there is no entry {seq}: the log has {size}, counted from 0")]

@@ -204,18 +204,12 @@ impl AuditReader {
         super::verify(&self.conn, verifier, progress)
     }
 
-    /// Proves that the log continues an earlier checkpoint of it.
+    /// Proves that the log, as it was verified, continues an earlier checkpoint of it.
     ///
     /// # Errors
     /// [`AuditFault::Forked`].
-    pub fn continues(&self, old: &Checkpoint) -> Result<(), AuditFault> {
-        let _snapshot = snapshot(&self.conn)?;
-        self.continues_within(old)
-    }
-
-    /// The same within the caller's snapshot.
-    pub(super) fn continues_within(&self, old: &Checkpoint) -> Result<(), AuditFault> {
-        let head = self.head()?;
+    pub fn continues(&self, old: &Checkpoint, verified: &Verified) -> Result<(), AuditFault> {
+        let head = Head { size: verified.size, root: verified.root, note: Vec::new() };
         longer(&head, old.size)?;
         let path = tree::consistency(&mut StoredNodes::new(&self.conn)?, head.size, old.size)?;
         continues(&head, old, &path)

@@ -28,6 +28,10 @@ pub fn verify(conn: &Connection, verifier: &Verifier, progress: &mut dyn FnMut(u
     if walk.edge.root() != head.root {
         return Err(walk.locate(head.size)?.unwrap_or_else(|| walk.unknown(head.size)));
     }
+    // The entries are right, so that it is the table that is not.
+    if let Some(damaged) = walk.damaged {
+        return Err(damaged);
+    }
     if row.edge(head.size).as_ref() != Some(&walk.edge) || row.last_ms != walk.last_ms {
         return Err(AuditFault::Tree { first: 0, last: head.size.saturating_sub(1) });
     }
@@ -42,6 +46,8 @@ struct Walk<'a> {
     size: u64,
     edge: Frontier,
     last_ms: u64,
+    /// The first node of the table that is not what the entries make.
+    damaged: Option<AuditFault>,
     /// The edge at the last signature that was verified.
     good: Frontier,
 }
@@ -49,7 +55,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(conn: &'a Connection, verifier: &'a Verifier, size: u64) -> Result<Self, AuditFault> {
         let (nodes, edge) = (StoredNodes::new(conn)?, Frontier::default());
-        Ok(Self { conn, nodes, verifier, size, edge, last_ms: 0, good: Frontier::default() })
+        Ok(Self { conn, nodes, verifier, size, edge, last_ms: 0, damaged: None, good: Frontier::default() })
     }
 
     fn all(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), AuditFault> {
@@ -94,16 +100,14 @@ impl<'a> Walk<'a> {
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), AuditFault> {
-        let nodes = &mut self.nodes;
-        let mut damaged = None;
-        self.edge.push::<AuditFault>(leaf_hash(bytes), |level, place, hash| {
+        let (nodes, damaged) = (&mut self.nodes, &mut self.damaged);
+        self.edge.push(leaf_hash(bytes), |level, place, hash| {
             if level >= STORED_LEVEL && nodes.stored(level, place)? != Some(*hash) {
                 let (first, last) = (place << level, ((place + 1) << level) - 1);
-                damaged = damaged.take().or(Some(AuditFault::Tree { first, last }));
+                damaged.get_or_insert(AuditFault::Tree { first, last });
             }
             Ok(())
-        })?;
-        damaged.map_or(Ok(()), Err)
+        })
     }
 
     /// Verifies the signature of this row if the last one is far behind.
