@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, audit, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person, recipient,
-    slip39, status, vss,
+    app, audit, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person,
+    recipient, slip39, status, vss,
 };
 
 /// Keys that no machine holds.

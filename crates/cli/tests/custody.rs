@@ -1,0 +1,458 @@
+//! Backups as people make them: real processes, real files, one directory. Every mistake ends in a code, and loses nothing.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod kit;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::OnceLock;
+
+use kit::{Answer, Kit, names};
+use quorumkeep_node::failpoints::Point;
+use serde_json::Value;
+
+const PEOPLE: [(&str, &[&str]); 5] = [
+    ("olga", &["operations"]),
+    ("boris", &["owner"]),
+    ("sara", &["security"]),
+    ("both", &["operations", "owner", "security"]),
+    ("cora", &["compliance"]),
+];
+const GUARDIANS: [(&str, &str, &str); 5] = [
+    ("server-1", "server", "us"),
+    ("server-2", "server", "us"),
+    ("client-1", "external", "client"),
+    ("bank-1", "external", "bank"),
+    ("vault-1", "paper", "vault"),
+];
+const SET: &str = "k1/n1/1";
+const SECRET: &[u8] = b"the share of an MPC node, which nobody else may ever have";
+
+/// A custody in the folder `c` of a kit.
+struct Custody(Kit);
+
+impl Custody {
+    /// With its people and guardians.
+    fn new() -> Self {
+        let kit = Kit::new();
+        let mut init = vec!["custody", "init", "--dir", "c", "--name", "test"];
+        let cards: Vec<String> = PEOPLE.iter().map(|(name, _)| format!("{name}.json")).collect();
+        for (name, roles) in PEOPLE {
+            let (key, card) = (format!("{name}.key"), format!("{name}.json"));
+            let roles = roles.iter().flat_map(|role| ["--role", role]);
+            let start = ["person", "new", name, "--out", &key, "--card", &card];
+            kit.run(&start.into_iter().chain(roles).collect::<Vec<_>>()).ok();
+        }
+        init.extend(cards.iter().flat_map(|card| ["--person", card.as_str()]));
+        let id = kit.run(&init).ok()["custody"].as_str().unwrap().to_owned();
+        fs::write(kit.path("id"), id).unwrap();
+        let custody = Self(kit);
+        for (name, kind, entity) in GUARDIANS {
+            custody.guardian(name, kind, entity);
+            custody.approved(&["guardian", "add", "--as", "olga.key", "--card", &format!("{name}.json")], &["sara"]);
+        }
+        fs::write(custody.0.path("secret"), SECRET).unwrap();
+        custody
+    }
+
+    fn id(&self) -> String {
+        fs::read_to_string(self.0.path("id")).unwrap()
+    }
+
+    fn guardian(&self, name: &str, kind: &str, entity: &str) -> Value {
+        let (key, card) = (format!("{name}.key"), format!("{name}.json"));
+        let start = ["guardian", "new", name, "--kind", kind, "--entity", entity];
+        self.0.run(&[&start[..], &["--out", &key, "--card", &card]].concat()).ok()
+    }
+
+    /// A command on the custody.
+    fn run(&self, arguments: &[&str]) -> Answer {
+        self.0.run(&[arguments, &["--custody", "c"]].concat())
+    }
+
+    fn approve(&self, request: &str, name: &str) -> Answer {
+        self.run(&["custody", "approve", request, "--as", &format!("{name}.key")])
+    }
+
+    /// Asks, and has these people approve: the hash of the request.
+    fn approved(&self, arguments: &[&str], by: &[&str]) -> String {
+        let request = self.run(arguments).ok()["request"].as_str().unwrap().to_owned();
+        for name in by {
+            self.approve(&request, name).ok();
+        }
+        request
+    }
+
+    fn create(&self, more: &[&str]) -> Answer {
+        let start = ["backup", "create", "--as", "olga.key", "--key-id", "k1", "--node-id", "n1"];
+        let guardians = GUARDIANS.iter().flat_map(|(name, ..)| ["--guardian", name]).collect::<Vec<_>>();
+        let claim = ["--survives-shares", "2", "--survives-side", "server"];
+        self.run(&[&start[..], &guardians, &claim, &["--secret-file", "secret"], more].concat())
+    }
+
+    fn deliver(&self, name: &str) -> Answer {
+        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
+        self.run(&["backup", "deliver", "--as", &key, "--set", SET, "--out-dir", &dir])
+    }
+
+    fn confirm(&self, name: &str) -> Answer {
+        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
+        self.run(&["backup", "confirm", "--as", &key, "--set", SET, "--dir", &dir])
+    }
+
+    fn delivered(&self) {
+        for (name, ..) in GUARDIANS {
+            self.deliver(name).ok();
+            self.confirm(name).ok();
+        }
+    }
+
+    fn open_arguments(&self) -> Vec<String> {
+        if !self.0.path("heir.json").exists() {
+            self.guardian("heir", "external", "heir");
+        }
+        let card: Value = serde_json::from_slice(&fs::read(self.0.path("heir.json")).unwrap()).unwrap();
+        let recipient = card["recipient"]["age"].as_str().unwrap();
+        let words = ["backup", "recover", "open", "--as", "olga.key", "--set", SET, "--process-key", "process.key"];
+        let more = ["--recipient", recipient, "--reason", "ticket 7"];
+        words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
+    }
+
+    fn open(&self, by: &[&str]) -> String {
+        let arguments = self.open_arguments();
+        self.approved(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), by)
+    }
+
+    fn submit(&self, session: &str, name: &str) -> Answer {
+        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
+        self.run(&["backup", "recover", "submit", "--as", &key, "--session", session, "--dir", &dir])
+    }
+
+    fn process<'a>(&self, word: &'a str, session: &'a str, id: &'a str) -> Vec<&'a str> {
+        vec!["backup", "recover", word, "--session", session, "--process-key", "process.key", "--custody-id", id]
+    }
+
+    fn combine(&self, session: &str) -> Answer {
+        self.run(&self.process("combine", session, &self.id()))
+    }
+
+    fn finish(&self, session: &str) -> Answer {
+        let id = self.id();
+        let start = self.process("finish", session, &id);
+        self.run(&[&start[..], &["--set-dir", "set", "--out-dir", "out"]].concat())
+    }
+
+    fn commit(&self, session: &str, by: &[&str]) {
+        self.approved(&["backup", "recover", "commit", "--as", "olga.key", "--session", session], by);
+    }
+
+    fn restore(&self, guardians: &[&str], out: &str) -> Answer {
+        let files: Vec<String> = guardians.iter().map(|name| format!("d-{name}/envelope.bin")).collect();
+        let keys: Vec<String> = guardians.iter().map(|name| format!("{name}.key")).collect();
+        let mut arguments = vec!["backup", "restore", "--manifest", "set/manifest.json", "--out-dir", out];
+        arguments.extend(files.iter().flat_map(|file| ["--envelope", file.as_str()]));
+        arguments.extend(keys.iter().flat_map(|key| ["--key", key.as_str()]));
+        self.0.run(&arguments)
+    }
+
+    fn status(&self) -> Value {
+        self.run(&["backup", "status"]).ok()["status"].clone()
+    }
+
+    fn audit(&self) -> Value {
+        self.run(&["audit", "verify"]).ok()
+    }
+}
+
+#[test]
+fn a_secret_is_backed_up_and_recovered_under_watch() {
+    let custody = Custody::new();
+    fs::write(custody.0.path("keydata"), vec![7; 200_000]).unwrap();
+    custody.create(&["--keydata-file", "keydata", "--out-dir", "set"]).ok();
+    assert_eq!(names(&custody.0.path("set")), ["keydata.age", "manifest.json", "secret.age"]);
+    custody.delivered();
+    let status = custody.status();
+    assert_eq!((&status["sets"][0]["active"], &status["sets"][0]["recoverable"]), (&true.into(), &true.into()));
+    // Nobody gives a share before it is approved, nor does the process begin.
+    let arguments = custody.open_arguments();
+    let asked = custody.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let session = asked["request"].as_str().unwrap();
+    custody.submit(session, "client-1").fails(4, "session_unknown");
+    custody.approve(session, "olga").fails(4, "self_approval");
+    custody.approve(session, "cora").fails(4, "role_missing");
+    custody.approve(session, "sara").ok();
+    custody.approve(session, "sara").fails(4, "approved_already");
+    custody.approve(session, "boris").ok();
+    custody.approve(session, "both").fails(4, "not_waiting");
+    for name in ["client-1", "bank-1"] {
+        custody.submit(session, name).ok();
+    }
+    custody.submit(session, "bank-1").fails(4, "share_submitted");
+    let few = custody.combine(session);
+    assert_eq!(few.json["good"], serde_json::json!([3, 4]));
+    few.fails(3, "too_few_shares");
+    custody.submit(session, "server-2").ok();
+    assert_eq!(custody.combine(session).ok()["recognised"], true);
+    custody.finish(session).fails(4, "session_state");
+    assert!(!custody.0.path("out").exists(), "nothing is written before the second approval");
+    custody.commit(session, &["sara", "boris"]);
+    custody.finish(session).ok();
+    assert_eq!(names(&custody.0.path("out")), ["keydata.age", "secret.age"]);
+    assert!(custody.audit()["ok"].as_bool().unwrap());
+}
+
+/// On another machine, which has only the manifest, the containers and three external envelopes with their keys.
+#[test]
+fn three_guardians_restore_on_an_empty_machine() {
+    for scheme in ["shamir", "slip39", "vss"] {
+        let custody = Custody::new();
+        custody.create(&["--scheme", scheme, "--out-dir", "set"]).ok();
+        custody.delivered();
+        fs::remove_dir_all(custody.0.path("c")).unwrap();
+        custody.restore(&["client-1", "bank-1"], "two").fails(3, "too_few_shares");
+        custody.restore(&["client-1", "bank-1", "bank-1"], "twice").fails(3, "duplicate_share");
+        assert!(!custody.0.path("two").exists());
+        custody.restore(&["client-1", "bank-1", "vault-1"], "back").ok();
+        assert_eq!(fs::read(custody.0.path("back/secret")).unwrap(), SECRET, "{scheme}");
+        custody.restore(&["client-1", "bank-1", "vault-1"], "back").fails(4, "file_exists");
+    }
+}
+
+#[test]
+fn b2_damaged_and_foreign_shares_are_named() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.delivered();
+    let envelope = custody.0.path("d-client-1/envelope.bin");
+    let good = fs::read(&envelope).unwrap();
+    for bad in [good[..good.len() - 1].to_vec(), [&good[..40], &[good[40] ^ 1], &good[41..]].concat()] {
+        fs::write(&envelope, bad).unwrap();
+        custody.confirm("client-1").fails(4, "envelope_mismatch");
+        let answer = custody.restore(&["client-1", "bank-1", "vault-1"], "back");
+        assert!(answer.json["bad"][0].as_str().unwrap().contains("d-client-1/envelope.bin"), "{}", answer.json);
+        answer.fails(3, "too_few_shares");
+        assert!(!custody.0.path("back").exists());
+    }
+    // A surplus of good ones: it is recovered, and the bad one is named.
+    let answer = custody.restore(&["client-1", "bank-1", "vault-1", "server-1"], "back").ok();
+    assert_eq!((&answer["shares"], answer["bad"].as_array().unwrap().len()), (&3.into(), 1));
+    fs::write(&envelope, good).unwrap();
+    // A container that was cut, and one of another set.
+    let container = custody.0.path("set/secret.age");
+    let whole = fs::read(&container).unwrap();
+    fs::write(&container, &whole[..whole.len() - 1]).unwrap();
+    custody.restore(&["client-1", "bank-1", "vault-1"], "cut").fails(3, "bad_file");
+    fs::write(&container, whole).unwrap();
+    // A manifest in which one letter is changed.
+    custody.0.edit("set/manifest.json", |manifest| manifest["manifest"]["threshold"] = 2.into());
+    custody.restore(&["client-1", "bank-1"], "two").fails(4, "manifest_invalid");
+}
+
+#[test]
+fn mistakes_end_in_a_code_and_change_nothing() {
+    let custody = Custody::new();
+    let lie = custody.create(&["--survives-side", "outside", "--out-dir", "set"]);
+    assert!(lie.fails(4, "placement_refused").contains("outside"));
+    assert!(!custody.0.path("set").exists());
+    custody.create(&["--threshold", "2", "--out-dir", "set"]).fails(4, "placement_refused");
+    custody.create(&["--guardian", "nobody", "--out-dir", "set"]).fails(4, "guardian_unknown");
+    custody.create(&["--guardian", "bank-1", "--out-dir", "set"]).fails(4, "placement_refused");
+    let one = "secp256k1:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    fs::write(custody.0.path("scalar"), [&[0; 31][..], &[2]].concat()).unwrap();
+    custody.create(&["--public-key", one, "--out-dir", "set"]).fails(3, "bad_secret");
+    custody
+        .0
+        .run(&["custody", "init", "--dir", "c", "--name", "other", "--person", "olga.json"])
+        .fails(4, "people_invalid");
+    let all = PEOPLE.iter().map(|(name, _)| format!("{name}.json")).collect::<Vec<_>>();
+    let again: Vec<&str> = ["custody", "init", "--dir", "c", "--name", "other"]
+        .into_iter()
+        .chain(all.iter().flat_map(|card| ["--person", card.as_str()]))
+        .collect();
+    custody.0.run(&again).fails(1, "database");
+    custody
+        .0
+        .run(&["person", "new", "olga", "--role", "owner", "--out", "olga.key", "--card", "x"])
+        .fails(4, "file_exists");
+    custody.0.run(&["person", "new", "Olga", "--role", "owner", "--out", "y.key", "--card", "y"]).fails(2, "usage");
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.create(&["--out-dir", "set"]).fails(4, "file_exists");
+    custody.confirm("client-1").fails(3, "file_missing");
+    custody.deliver("olga").fails(3, "bad_key");
+    custody
+        .run(&["backup", "deliver", "--as", "bank-1.key", "--set", "k1/n1/2", "--out-dir", "x"])
+        .fails(4, "set_unknown");
+    custody.run(&["backup", "deliver", "--as", "bank-1.key", "--set", "../n1/2", "--out-dir", "x"]).fails(2, "usage");
+    custody.0.run(&["backup", "status", "--custody", "nowhere"]).fails(3, "file_missing");
+    // A second guardian with the same keys, and a stranger's request.
+    custody.0.edit("client-1.json", |card| card["name"] = "client-2".into());
+    custody.run(&["guardian", "add", "--as", "olga.key", "--card", "client-1.json"]).fails(4, "guardian_exists");
+    custody.guardian("stranger", "external", "nobody");
+    let stranger = ["backup", "fail", "--as", "stranger.key", "--set", SET, "--reason", "x"];
+    custody.run(&stranger).fails(4, "share_not_yours");
+}
+
+/// Sealed key files, and one that others may read.
+#[test]
+fn key_files_are_private() {
+    let custody = Custody::new();
+    let new = ["person", "new", "carl", "--role", "owner", "--out", "carl.key", "--card", "carl.json"];
+    custody.0.run(&[&new[..], &["--passphrase-file", "pass"]].concat()).ok();
+    assert!(fs::read(custody.0.path("carl.key")).unwrap().starts_with(b"age-encryption.org/v1\n"));
+    let reject = ["custody", "reject", &"0".repeat(64), "--reason", "x", "--as", "carl.key"];
+    custody.run(&[&reject[..], &["--passphrase-file", "wrong"]].concat()).fails(3, "wrong_passphrase");
+    custody.run(&[&reject[..], &["--passphrase-file", "pass"]].concat()).fails(4, "requester_unknown");
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(custody.0.path("olga.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    custody.create(&["--out-dir", "set"]).fails(3, "open_file");
+}
+
+/// Two approvers at the same time: one of the two fills the last seat, and the session is opened once.
+#[test]
+fn p8_two_approvers_race() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    let arguments = custody.open_arguments();
+    let asked = custody.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let request = asked["request"].as_str().unwrap();
+    let race = |name: &str| {
+        let key = format!("{name}.key");
+        let mut command = custody.0.command(&["custody", "approve", request, "--as", &key, "--custody", "c", "--json"]);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let running: Vec<_> = ["sara", "boris", "both"].map(race).into();
+    let answers: Vec<Value> = running
+        .into_iter()
+        .map(|process| serde_json::from_slice(&process.wait_with_output().unwrap().stdout).unwrap())
+        .collect();
+    let carried = answers.iter().filter(|answer| answer["state"] == "carried_out").count();
+    let others = ["waiting", "not_waiting"];
+    let told = |answer: &&Value| {
+        let state = answer["state"].as_str().or(answer["error"]["code"].as_str());
+        others.contains(&state.unwrap_or_default()) || answer["error"]["code"] == "database"
+    };
+    assert!(carried <= 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(told).count(), 3 - carried, "{answers:?}");
+    // Whoever found the database in use asks again.
+    for name in ["sara", "boris"] {
+        let answer = custody.approve(request, name);
+        assert!(
+            answer.status == 0
+                || ["approved_already", "not_waiting"].contains(&answer.json["error"]["code"].as_str().unwrap())
+        );
+    }
+    assert_eq!(custody.status()["sessions"].as_array().unwrap().len(), 1);
+    let opened = custody.run(&["audit", "show", "--event", "recovery.open"]).ok();
+    assert_eq!(opened["entries"].as_array().unwrap().len(), 1);
+}
+
+/// Until when the process was killed, and what the next one finds.
+fn killed_at(custody: &Custody, point: &str, arguments: &[&str]) {
+    let arguments = [arguments, &["--custody", "c"]].concat();
+    let status = custody.0.command(&arguments).env("QUORUMKEEP_FAILPOINT", point).output().unwrap();
+    let text = String::from_utf8_lossy(&status.stderr).into_owned();
+    assert!(!status.status.success() && text.contains(point), "{point}: it was not reached: {text}");
+}
+
+/// `kill` at every named point of delivery and recovery: nothing is lost, nothing is done twice.
+#[test]
+fn a_kill_at_every_point_loses_nothing_and_doubles_nothing() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    let deliver = ["backup", "deliver", "--as", "client-1.key", "--set", SET, "--out-dir", "d-client-1"];
+    for point in ["custody.commit.before", "custody.deliver.before", "custody.deliver.after", "custody.commit.after"] {
+        killed_at(&custody, point, &deliver);
+    }
+    custody.deliver("client-1").ok();
+    assert_eq!(custody.status()["sets"][0]["shares"][2]["attempts"], 1, "sent once, however often it was asked for");
+    let confirm = ["backup", "confirm", "--as", "client-1.key", "--set", SET, "--dir", "d-client-1"];
+    for point in ["custody.confirm.before", "custody.confirm.after"] {
+        killed_at(&custody, point, &confirm);
+    }
+    assert_eq!(custody.status()["sets"][0]["confirmed"], 1, "the receipt was durable");
+    custody.delivered();
+    let arguments = custody.open_arguments();
+    let asked = custody.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).ok();
+    let session = asked["request"].as_str().unwrap();
+    custody.approve(session, "sara").ok();
+    let approve = ["custody", "approve", session, "--as", "boris.key"];
+    killed_at(&custody, "custody.open.before", &approve);
+    assert_eq!(custody.status()["sessions"].as_array().unwrap().len(), 0);
+    killed_at(&custody, "custody.open.after", &approve);
+    custody.approve(session, "boris").fails(4, "not_waiting");
+    let submit = |name: &str| {
+        let words = ["backup", "recover", "submit", "--as", name, "--session", session, "--dir"];
+        words.map(str::to_owned).into_iter().chain([format!("d-{}", name.trim_end_matches(".key"))]).collect::<Vec<_>>()
+    };
+    let words = submit("client-1.key");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    killed_at(&custody, "custody.submit.before", &words);
+    custody.combine(session).fails(3, "too_few_shares");
+    killed_at(&custody, "custody.submit.after", &words);
+    custody.submit(session, "client-1").fails(4, "share_submitted");
+    for name in ["bank-1", "vault-1"] {
+        custody.submit(session, name).ok();
+    }
+    custody.combine(session).ok();
+    let asked = custody.run(&["backup", "recover", "commit", "--as", "olga.key", "--session", session]).ok();
+    let commit = asked["request"].as_str().unwrap();
+    custody.approve(commit, "sara").ok();
+    let approve = ["custody", "approve", commit, "--as", "boris.key"];
+    killed_at(&custody, "custody.release.before", &approve);
+    custody.finish(session).fails(4, "session_state");
+    killed_at(&custody, "custody.release.after", &approve);
+    let id = custody.id();
+    let finish = [&custody.process("finish", session, &id)[..], &["--set-dir", "set", "--out-dir", "out"]].concat();
+    for point in ["custody.write.before", "custody.write.after"] {
+        killed_at(&custody, point, &finish);
+    }
+    custody.finish(session).ok();
+    assert_eq!(names(&custody.0.path("out")), ["secret.age"]);
+    let entries = custody.run(&["audit", "show", "--event", "recovery.submit"]).ok();
+    assert_eq!(entries["entries"].as_array().unwrap().iter().filter(|entry| entry["result"] == "ok").count(), 3);
+    custody.audit();
+}
+
+/// Every point that is named for custody stands in the test above.
+#[test]
+fn every_custody_point_is_played() {
+    let text = include_str!("custody.rs");
+    for point in Point::ALL.iter().map(|point| point.name()).filter(|name| name.starts_with("custody.")) {
+        assert!(text.contains(&format!("\"{point}\"")), "{point}");
+    }
+}
+
+/// The secret, the key of the set and every seed of a key file: none of them in the custody, in an output or in an error.
+#[test]
+fn secrets_stay_where_they_belong() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.delivered();
+    let session = custody.open(&["sara", "boris"]);
+    for name in ["client-1", "bank-1", "vault-1"] {
+        custody.submit(&session, name).ok();
+    }
+    custody.combine(&session).ok();
+    let seed = |name: &str| {
+        let text = fs::read_to_string(custody.0.path(&format!("{name}.key"))).unwrap();
+        text.trim().rsplit(' ').next().unwrap().to_owned()
+    };
+    let mut secrets: Vec<Vec<u8>> = vec![SECRET.to_vec()];
+    for name in ["olga", "client-1", "process"] {
+        secrets.push(seed(name).into_bytes());
+        secrets.push(hex::decode(seed(name)).unwrap());
+    }
+    let found = |folder: &str, secrets: &[Vec<u8>]| {
+        let folder = custody.0.path(folder);
+        let holds = |bytes: &[u8]| secrets.iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret));
+        names(&folder).into_iter().filter(|name| holds(&fs::read(folder.join(name)).unwrap())).collect::<Vec<_>>()
+    };
+    for folder in ["c", "set", "d-client-1", "d-bank-1"] {
+        assert!(found(folder, &secrets).is_empty(), "{folder}: {:?}", found(folder, &secrets));
+    }
+    // The search finds what is there: a planted copy.
+    fs::write(custody.0.path("c/planted"), [b"x".as_slice(), SECRET].concat()).unwrap();
+    assert_eq!(found("c", &secrets), ["planted"]);
+    assert!(Path::new(&custody.0.path("c/custody.db")).exists());
+}
