@@ -118,11 +118,16 @@ fn what(entry: &Entry) -> String {
         ("reason", entry.reason.clone()),
         ("envelope", entry.envelope_sha256.clone()),
         ("request", entry.request_sha256.clone()),
-        ("signature", entry.signature.clone()),
     ];
-    let fixed = texts.into_iter().filter_map(|(name, text)| Some(format!("{name} {}", printable(&text?))));
-    let more = entry.details.iter().map(|(name, text)| format!("{}: {}", printable(name), printable(text)));
+    let fixed = texts.into_iter().filter_map(|(name, text)| Some(format!("{name} {}", short(&text?))));
+    let more = entry.details.iter().map(|(name, text)| format!("{}: {}", printable(name), short(text)));
     fixed.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// The beginning of a hash or signature, which nobody reads to its end; the JSON has all of it.
+fn short(text: &str) -> String {
+    let long = text.len() >= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if long { format!("{}...", text.get(..12).unwrap_or_default()) } else { printable(text) }
 }
 
 /// An entry in one line, safe for a terminal.
