@@ -9,6 +9,7 @@ mod demo;
 mod draft;
 mod failure;
 mod keyfile;
+mod mpc_store;
 mod net;
 mod operator_file;
 mod output;

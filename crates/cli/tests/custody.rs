@@ -4,9 +4,9 @@
 mod kit;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::OnceLock;
 
 use kit::{Answer, Kit, names};
 use quorumkeep_node::failpoints::Point;
@@ -310,7 +310,6 @@ fn key_files_are_private() {
     let reject = ["custody", "reject", &"0".repeat(64), "--reason", "x", "--as", "carl.key"];
     custody.run(&[&reject[..], &["--passphrase-file", "wrong"]].concat()).fails(3, "wrong_passphrase");
     custody.run(&[&reject[..], &["--passphrase-file", "pass"]].concat()).fails(4, "requester_unknown");
-    use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(custody.0.path("olga.key"), fs::Permissions::from_mode(0o644)).unwrap();
     custody.create(&["--out-dir", "set"]).fails(3, "open_file");
 }
@@ -426,6 +425,61 @@ fn every_custody_point_is_played() {
     for point in Point::ALL.iter().map(|point| point.name()).filter(|name| name.starts_with("custody.")) {
         assert!(text.contains(&format!("\"{point}\"")), "{point}");
     }
+}
+
+/// Files as another program writes them, by its own formula.
+fn mpc_file(path: &Path, plain: &[u8]) {
+    use aes_gcm::aead::Aead;
+    use aes_gcm::{Aes256Gcm, KeyInit};
+    let mut key = [0; 32];
+    scrypt::scrypt(b"store password", b"mpc-key-share-salt", &scrypt::Params::new(15, 8, 1, 32).unwrap(), &mut key)
+        .unwrap();
+    let sealed = Aes256Gcm::new(&key.into()).encrypt(&[5; 12].into(), plain).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, [&[5; 12][..], &sealed].concat()).unwrap();
+}
+
+#[test]
+fn p6_the_store_of_an_mpc_node_is_backed_up_and_restored() {
+    let custody = Custody::new();
+    let one = [&[0; 31][..], &[1]].concat();
+    mpc_file(&custody.0.path("mpc/k1/n1.enc"), &one);
+    mpc_file(&custody.0.path("mpc/k1/n1.keydata.enc"), &[9; 5000]);
+    fs::write(custody.0.path("store-pass"), "store password\n").unwrap();
+    let guardians = GUARDIANS.iter().flat_map(|(name, ..)| ["--guardian", name]).collect::<Vec<_>>();
+    let create = |node: &str, more: &[&str]| {
+        let start = ["backup", "create", "--as", "olga.key", "--key-id", "k1", "--node-id", node];
+        let store =
+            ["--store", "mpc", "--store-password-file", "store-pass", "--survives-side", "server", "--out-dir", "set"];
+        custody.run(&[&start[..], &guardians, &store, more].concat())
+    };
+    create("../n1", &[]).fails(2, "usage");
+    create("n2", &[]).fails(3, "file_missing");
+    std::os::unix::fs::symlink(custody.0.path("mpc/k1/n1.enc"), custody.0.path("mpc/k1/n3.enc")).unwrap();
+    create("n3", &[]).fails(3, "bad_file");
+    let two = "secp256k1:02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
+    create("n1", &["--public-key", two]).fails(3, "bad_secret");
+    let public = "secp256k1:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    create("n1", &["--public-key", public]).ok();
+    custody.delivered();
+    let restore = |base: &str, password: &str| {
+        let mut arguments = vec!["backup", "restore", "--manifest", "set/manifest.json", "--to-store", base];
+        arguments.extend(["--store-password-file", password]);
+        for name in ["client-1", "bank-1", "vault-1"] {
+            let (file, key) = (format!("d-{name}/envelope.bin"), format!("{name}.key"));
+            arguments.extend(["--envelope", file.leak(), "--key", key.leak()]);
+        }
+        custody.0.run(&arguments)
+    };
+    restore("mpc", "store-pass").fails(4, "file_exists");
+    restore("new", "store-pass").ok();
+    let mode = fs::metadata(custody.0.path("new/k1/n1.enc")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // What was written is what another program reads: backed up again, with the same public key.
+    fs::remove_dir_all(custody.0.path("mpc")).unwrap();
+    fs::rename(custody.0.path("new"), custody.0.path("mpc")).unwrap();
+    fs::remove_dir_all(custody.0.path("set")).unwrap();
+    create("n1", &["--public-key", public]).ok();
 }
 
 /// The secret, the key of the set and every seed of a key file: none of them in the custody, in an output or in an error.

@@ -430,3 +430,97 @@ impl Manifest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::guardian::Kind;
+    use crate::people::tests::key;
+    use crate::testing::{guardian, guardian_key};
+
+    const NAMES: [&str; 3] = ["client-1", "bank-1", "vault-1"];
+
+    fn new_set(scheme: Scheme, secret: &[u8], public_key: Option<PublicKey>) -> NewSet {
+        let plan = Plan {
+            custody: Hex([1; 32]),
+            key_id: "k1".parse().unwrap(),
+            node_id: "n1".parse().unwrap(),
+            generation: 1,
+            scheme,
+            threshold: 2,
+            guardians: NAMES.iter().map(|name| guardian(name, Kind::External, name)).collect(),
+            claim: Claim { side_alone: [placement::Side::Outside].into(), ..Claim::default() },
+            public_key,
+            containers: Vec::new(),
+            dealer: "olga".parse().unwrap(),
+            now_ms: 5,
+        };
+        plan.deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
+    }
+
+    fn shares(set: &NewSet) -> Vec<Zeroizing<Vec<u8>>> {
+        let open = |(index, name): (u8, &&str)| {
+            let sealed = &set.envelopes[usize::from(index) - 1].0;
+            set.manifest.manifest.open(index, &guardian_key(name), sealed).unwrap()
+        };
+        (1..).zip(&NAMES).map(open).collect()
+    }
+
+    fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
+        (1..).zip(shares.iter().map(|share| share.as_slice())).collect()
+    }
+
+    /// Shares of another secret combine to something; it is not given out. With SLIP-39 a wrong passphrase would do the same.
+    #[test]
+    fn b3_what_is_not_recognised_is_not_given() {
+        for scheme in [Scheme::Shamir, Scheme::Slip39, Scheme::Vss] {
+            let (set, other) = (new_set(scheme, &[3; 32], None), new_set(scheme, &[4; 32], None));
+            let (own, foreign) = (shares(&set), shares(&other));
+            let (own, foreign, manifest) = (numbered(&own), numbered(&foreign), &set.manifest.manifest);
+            assert_eq!(**manifest.recover(&own[1..]).unwrap(), [3; 32]);
+            assert_eq!(manifest.recover(&foreign[..2]).unwrap_err(), RecoverError::NotRecognised, "{scheme:?}");
+            assert!(manifest.recover(&[foreign[0], own[1]]).is_err());
+            let twice = manifest.recover(&[own[0], own[0]]).unwrap_err();
+            assert_eq!(twice, RecoverError::TooFew { good: 1, needed: 2 });
+        }
+        let generator = "secp256k1:0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+        let generator: Option<PublicKey> = generator.parse().ok();
+        let right = new_set(Scheme::Shamir, &[&[0; 31][..], &[1]].concat(), generator.clone());
+        assert!(right.manifest.manifest.recover(&numbered(&shares(&right))).is_ok());
+        let wrong = new_set(Scheme::Shamir, &[2; 32], generator);
+        let recovered = wrong.manifest.manifest.recover(&numbered(&shares(&wrong)));
+        assert_eq!(recovered.unwrap_err(), RecoverError::PublicKey);
+    }
+
+    #[test]
+    fn a_manifest_file_is_strict() {
+        let set = new_set(Scheme::Vss, &[3; 32], None);
+        let bytes = canonical::to_bytes(&set.manifest);
+        assert_eq!(SignedManifest::decode(&bytes), Ok(set.manifest.clone()));
+        let text = String::from_utf8(bytes).unwrap();
+        for (from, to) in [("\"threshold\":2", "\"threshold\":3"), ("\"key_id\":\"k1\"", "\"key_id\":\"k2\"")] {
+            assert!(text.contains(from));
+            assert_eq!(SignedManifest::decode(text.replace(from, to).as_bytes()), Err(Error::Signature), "{from}");
+        }
+        for other in [text.replace(',', ", "), text.replacen('{', "{\"also\":1,", 1)] {
+            assert!(matches!(SignedManifest::decode(other.as_bytes()), Err(Error::Decode(_))));
+        }
+        let resigned = |change: &dyn Fn(&mut Manifest)| {
+            let mut manifest = set.manifest.manifest.clone();
+            change(&mut manifest);
+            let signature = key("olga").sign(tags::CUSTODY_MANIFEST, &canonical::to_bytes(&manifest));
+            SignedManifest { manifest, signature }.check().unwrap_err()
+        };
+        assert_eq!(resigned(&|manifest| manifest.version = 2), Error::Version(2));
+        assert_eq!(resigned(&|manifest| manifest.generation = 0), Error::Generation);
+        assert_eq!(resigned(&|manifest| manifest.shares.swap(0, 1)), Error::Indices);
+        assert_eq!(resigned(&|manifest| drop(manifest.polynomial.pop())), Error::Polynomial);
+        let identity = Commitment(Hex([0; 32]));
+        assert_eq!(resigned(&|manifest| manifest.shares[1].commitment = identity), Error::Commitment(2));
+        let container = Container { name: "secret".parse().unwrap(), bytes: 1, sha256: Hex([0; 32]) };
+        assert_eq!(resigned(&|manifest| manifest.containers = vec![container.clone(); 2]), Error::Containers);
+    }
+}

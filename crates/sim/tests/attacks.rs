@@ -7,11 +7,13 @@ use std::path::Path;
 
 const TABLE: &str = include_str!("../../../docs/attacks.md");
 
-/// `V1` to `V14`, with the six of `V8`, and `R1` to `R15`.
+/// `V1` to `V14`, with the six of `V8`, `R1` to `R15`, `B1` to `B7`, `P6` to `P9` and `P11`.
 fn attacks() -> BTreeSet<String> {
+    let backups = (1..=7).map(|number| format!("B{number}"));
+    let people = [6, 7, 8, 9, 11].map(|number| format!("P{number}"));
     let sharing = (1..=14).filter(|number| *number != 8).map(|number| format!("V{number}"));
     let complaints = ('a'..='f').map(|letter| format!("V8{letter}"));
-    sharing.chain(complaints).chain((1..=15).map(|number| format!("R{number}"))).collect()
+    sharing.chain(complaints).chain((1..=15).map(|number| format!("R{number}"))).chain(backups).chain(people).collect()
 }
 
 /// The names of the functions that follow a `#[test]`, in all sources below this folder.
@@ -39,7 +41,7 @@ fn tests_in(source: &str, names: &mut BTreeSet<String>) {
 
 /// Attack and tests of every row.
 fn rows() -> Vec<(String, Vec<String>)> {
-    let cells = TABLE.lines().filter(|line| line.starts_with("| V") || line.starts_with("| R"));
+    let cells = TABLE.lines().filter(|line| ["| V", "| R", "| B", "| P"].iter().any(|start| line.starts_with(start)));
     let row = |line: &str| {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [attack, _, rule, tests] = cells.as_slice() else { panic!("not four cells: {line}") };
@@ -54,7 +56,7 @@ fn rows() -> Vec<(String, Vec<String>)> {
 fn is_named_after(test: &str, attack: &str) -> bool {
     let attack = attack.to_lowercase();
     let is_attack =
-        |part: &&str| part.starts_with(['v', 'r']) && part.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
+        |part: &&str| part.starts_with(['v', 'r', 'b', 'p']) && part.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
     test.split('_').take_while(is_attack).any(|part| part == attack)
 }
 

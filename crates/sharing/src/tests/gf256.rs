@@ -97,3 +97,16 @@ proptest! {
         prop_assert!(interpolate(&points, 1).is_ok());
     }
 }
+
+/// What time a product takes depends on nothing: it looks nothing up and decides nothing (CVE-2023-25000).
+#[test]
+fn b6_the_product_has_no_table_and_no_branch() {
+    let source = include_str!("../gf256.rs");
+    let body = source.split("const fn mul(").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap();
+    let body = body.split_once('{').unwrap().1;
+    for word in ["if ", "match ", "[", ".get(", "&&", "||", " / ", " % ", "return", "break"] {
+        assert!(!body.contains(word), "{word:?} in the product");
+    }
+    assert!(body.contains("while bit < 8"), "eight rounds for every factor");
+    assert!(!source.contains("; 256]"), "no logarithms");
+}

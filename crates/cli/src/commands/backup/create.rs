@@ -25,10 +25,15 @@ use crate::commands::encrypt::read_some;
 use crate::custody_link::{As, At, Link, now_ms};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::Kind;
+use crate::mpc_store::{Files, MpcStore};
 use crate::output::{Output, open_input};
 use crate::progress::Progress;
 use crate::report::Report;
 
+/// The name of the container with the secret itself.
+pub const SECRET: &str = "secret";
+/// The name of the one with what belongs to it.
+pub const KEYDATA: &str = "keydata";
 /// Bytes that are read at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -87,8 +92,14 @@ pub struct Create {
     #[arg(long, value_name = "NAME")]
     node_id: Name,
     /// The secret, of any size, as it is.
-    #[arg(long, value_name = "FILE")]
-    secret_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "store")]
+    secret_file: Option<PathBuf>,
+    /// The store of an MPC node instead: BASE/KEY/NODE.enc and .keydata.enc.
+    #[arg(long, value_name = "BASE", requires = "store_password_file", conflicts_with_all = ["secret_file", "keydata_file", "direct"])]
+    store: Option<PathBuf>,
+    /// The password of that store.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    store_password_file: Option<PathBuf>,
     /// A second secret beside it, such as the save-data of an MPC node.
     #[arg(long, value_name = "FILE", conflicts_with = "direct")]
     keydata_file: Option<PathBuf>,
@@ -179,10 +190,11 @@ impl Create {
         let (threshold, claim) = (self.placement.threshold, self.placement.claim());
         let analysis = placement::analyse(threshold, &guardians)?;
         analysis.check(&claim)?;
-        self.check_public_key()?;
+        let stored = self.read_store()?;
+        self.check_public_key(stored.as_ref())?;
         let secret = if self.direct { self.read_secret()? } else { self.scheme.random_key(&mut OsRng) };
         let made = self.make_folder()?;
-        let set = self.containers(&secret, as_json).and_then(|containers| {
+        let set = self.containers(&secret, stored, as_json).and_then(|containers| {
             let plan = Plan {
                 custody: link.custody(),
                 key_id: self.key_id.clone(),
@@ -242,41 +254,69 @@ impl Create {
         }
     }
 
+    fn secret_file(&self) -> Result<&Path> {
+        self.secret_file.as_deref().ok_or_else(|| Failure::usage("give --secret-file or --store"))
+    }
+
     fn read_secret(&self) -> Result<Zeroizing<Vec<u8>>> {
-        Ok(read_bounded(&self.secret_file, KEY_BYTES_MAX as u64)?.to_vec().into())
+        Ok(read_bounded(self.secret_file()?, KEY_BYTES_MAX as u64)?.to_vec().into())
+    }
+
+    fn read_store(&self) -> Result<Option<Files>> {
+        let (Some(base), Some(password)) = (&self.store, &self.store_password_file) else {
+            return Ok(None);
+        };
+        MpcStore::open(base, password)?.read(&self.key_id, &self.node_id).map(Some)
     }
 
     /// A public key that is not the secret's would make the backup useless on the worst day.
-    fn check_public_key(&self) -> Result<()> {
+    fn check_public_key(&self, stored: Option<&Files>) -> Result<()> {
         let Some(public) = &self.public_key else {
             return Ok(());
         };
-        let secret = self.read_secret()?;
-        if public.matches(&secret) {
+        let matches = match stored {
+            Some(files) => public.matches(&files.share),
+            None => public.matches(&self.read_secret()?),
+        };
+        if matches {
             return Ok(());
         }
         Err(Failure::new(Code::BadSecret, "the secret is not the private half of this public key"))
     }
 
-    fn containers(&self, key: &[u8], as_json: bool) -> Result<Vec<Container>> {
+    fn containers(&self, key: &[u8], stored: Option<Files>, as_json: bool) -> Result<Vec<Container>> {
+        if let Some(Files { share, keydata }) = stored {
+            let mut all = vec![self.container(key, SECRET, &mut share.as_slice(), None, as_json)?];
+            if let Some(keydata) = keydata {
+                all.push(self.container(key, KEYDATA, &mut keydata.as_slice(), None, as_json)?);
+            }
+            return Ok(all);
+        }
         if self.direct {
             return Ok(Vec::new());
         }
-        let mut all = vec![self.container(key, "secret", &self.secret_file, as_json)?];
-        if let Some(keydata) = &self.keydata_file {
-            all.push(self.container(key, "keydata", keydata, as_json)?);
-        }
-        Ok(all)
+        let files = [(SECRET, Some(self.secret_file()?)), (KEYDATA, self.keydata_file.as_deref())];
+        let from_file = |(name, path): (&'static str, &Path)| {
+            let (mut input, length) = open_input(path)?;
+            self.container(key, name, &mut input, length, as_json)
+        };
+        files.into_iter().filter_map(|(name, path)| Some((name, path?))).map(from_file).collect()
     }
 
-    fn container(&self, key: &[u8], name: &str, from: &Path, as_json: bool) -> Result<Container> {
+    fn container(
+        &self,
+        key: &[u8],
+        name: &str,
+        from: &mut dyn Read,
+        length: Option<u64>,
+        as_json: bool,
+    ) -> Result<Container> {
         let name: Name = name.parse().map_err(|error| Failure::new(Code::Failed, error))?;
-        let (mut input, length) = open_input(from)?;
         let path = self.out_dir.join(format!("{name}.age"));
         let mut output = Hashing { to: Output::create(&path, false, true)?, hash: Sha256::new(), bytes: 0 };
         let mut progress = Progress::new("encrypting", length, as_json);
         let mut stream = container::create(key, &name, &mut output)?;
-        copy(&mut input, &mut stream, &mut progress)?;
+        copy(from, &mut stream, &mut progress)?;
         stream.finish()?;
         let Hashing { to, hash, bytes } = output;
         to.finish()?;

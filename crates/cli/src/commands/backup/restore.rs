@@ -1,6 +1,7 @@
 //! `backup restore`: from a manifest and shares alone; and what every recovery writes.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,10 +13,11 @@ use quorumkeep_store::files::{private_directory, write_new};
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use super::create::{copy, sha256_of};
+use super::create::{SECRET, copy, sha256_of};
 use super::deliver::{read_envelope, read_manifest};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::{KeyFile, Kind};
+use crate::mpc_store::{self, Files, MpcStore};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::Report;
@@ -50,8 +52,14 @@ pub struct Restore {
     #[arg(long, value_name = "DIR")]
     set_dir: Option<PathBuf>,
     /// The new folder for the secret.
-    #[arg(long, value_name = "DIR")]
-    out_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "to_store")]
+    out_dir: Option<PathBuf>,
+    /// Write it into the store of an MPC node instead: BASE/KEY/NODE.enc and .keydata.enc.
+    #[arg(long, value_name = "BASE", requires = "store_password_file", conflicts_with = "out_dir")]
+    to_store: Option<PathBuf>,
+    /// The password of that store.
+    #[arg(long, value_name = "FILE", requires = "to_store")]
+    store_password_file: Option<PathBuf>,
 }
 
 impl Restore {
@@ -67,8 +75,12 @@ impl Restore {
         })?;
         let beside = self.manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let set_dir = self.set_dir.as_deref().unwrap_or(beside);
-        let files = open_to(&manifest, &key, set_dir, &self.out_dir, as_json)?;
-        let report = Report::text(format!("the secret is recovered, recognised and in {}", self.out_dir.display()));
+        let files = match (&self.out_dir, &self.to_store, &self.store_password_file) {
+            (Some(out_dir), ..) => open_to(&manifest, &key, set_dir, out_dir, as_json)?,
+            (_, Some(base), Some(password)) => to_store(&manifest, &key, set_dir, &MpcStore::open(base, password)?)?,
+            _ => return Err(Failure::usage("give --out-dir or --to-store")),
+        };
+        let report = Report::text("the secret is recovered, recognised and written");
         Ok(named(report).field("files", files).field("shares", pairs.len()).field("bad", &bad))
     }
 
@@ -158,6 +170,28 @@ fn open_to(manifest: &Manifest, key: &[u8], set_dir: &Path, out_dir: &Path, as_j
     Ok(written)
 }
 
+/// Writes the secret into the store of an MPC node. Nothing that is there is replaced.
+fn to_store(manifest: &Manifest, key: &[u8], set_dir: &Path, store: &MpcStore) -> Result<Vec<PathBuf>> {
+    let mut files = Files { share: key.to_vec().into(), keydata: None };
+    for (container, file) in containers(manifest, set_dir)? {
+        let mut plain = Zeroizing::new(Vec::new());
+        let reader = container::open(key, &container.name, file)?;
+        reader.take(mpc_store::FILE_BYTES_MAX).read_to_end(&mut plain)?;
+        match container.name.as_str() {
+            SECRET => files.share = plain,
+            _ => files.keydata = Some(plain),
+        }
+    }
+    if manifest.public_key.as_ref().is_some_and(|public| !public.matches(&files.share)) {
+        return Err(not_recognised());
+    }
+    store.write(&manifest.key_id, &manifest.node_id, &files)
+}
+
+fn not_recognised() -> Failure {
+    Failure::new(Code::NotRecognised, "the secret does not belong to the public key of the manifest")
+}
+
 /// Seals the secret to a recipient, without writing it in the clear. What a crash left half is done again.
 pub fn seal_to(
     manifest: &Manifest,
@@ -212,12 +246,12 @@ fn check_public_key(manifest: &Manifest, container: &Container, output: &Output)
     let (Some(public), Output::File { draft, .. }) = (&manifest.public_key, output) else {
         return Ok(());
     };
-    if container.name.as_str() != "secret" {
+    if container.name.as_str() != SECRET {
         return Ok(());
     }
     let secret = read_bounded(draft.path(), SHARE_FILE_BYTES_MAX)?;
     if public.matches(&secret) {
         return Ok(());
     }
-    Err(Failure::new(Code::NotRecognised, "the secret does not belong to the public key of the manifest"))
+    Err(not_recognised())
 }
