@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, board, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
+    app, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, recipient, slip39, status, vss,
 };
 
 /// Keys that no machine holds.
@@ -65,6 +65,9 @@ pub enum Command {
     /// Secrets as words on paper: SLIP-39.
     #[command(subcommand)]
     Slip39(slip39::Slip39),
+    /// A custody: shares of secrets with guardians, and who may recover them.
+    #[command(subcommand)]
+    Custody(custody::Custody),
     /// The main job, on this machine: real processes, real TLS, real databases.
     Demo(crate::demo::Demo),
     /// The version of this program.

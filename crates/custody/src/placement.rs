@@ -54,7 +54,7 @@ pub struct Claim {
 }
 
 /// What a plan really gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Analysis {
     /// Shares that recover.
     pub threshold: u8,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Blob, Hash};
 use crate::delivery::State;
@@ -17,7 +17,7 @@ use crate::request::SetId;
 use crate::session::{self, Approved, Bundle, Session};
 
 /// A share as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareView {
     /// Which.
     pub index: u8,
@@ -36,12 +36,12 @@ pub struct ShareView {
     /// The receipt; 0: none.
     pub confirmed_ms: u64,
     /// Why it failed.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
 /// A set as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetView {
     /// `KEY/NODE/GENERATION`.
     pub set: String,
@@ -67,7 +67,7 @@ pub struct SetView {
 }
 
 /// A request that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
     /// What approvals name.
     pub request: Hash,
@@ -84,7 +84,7 @@ pub struct WaitingView {
 }
 
 /// A session as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
     /// Its id.
     pub session: Hash,
@@ -105,7 +105,7 @@ pub struct SessionView {
 }
 
 /// Everything at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
     /// The identity of the custody.
     pub custody: Hash,

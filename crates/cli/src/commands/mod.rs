@@ -4,6 +4,7 @@
 pub mod app;
 pub mod board;
 pub mod change;
+pub mod custody;
 pub mod decrypt;
 pub mod encrypt;
 pub mod evidence;
@@ -13,6 +14,7 @@ pub mod new_key;
 pub mod node;
 pub mod operator;
 pub mod recipient;
+pub mod serve_custody;
 pub mod slip39;
 pub mod status;
 pub mod submit;
@@ -38,6 +40,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Evidence(command) => evidence::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
         Command::Slip39(command) => slip39::run(command),
+        Command::Custody(command) => custody::run(command, as_json),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),
     }
