@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use quorumkeep_server::custody::DirectoryError;
 use quorumkeep_server::custody::service::{self, Settings, StartError};
+use quorumkeep_server::http::BindError;
 use quorumkeep_server::tls::FileError;
 
 use crate::commands::node::{bind_code, stop_signal};
@@ -90,6 +91,7 @@ fn start_failure(error: StartError) -> Failure {
             Code::FileMissing
         }
         StartError::Directory(_) | StartError::Certificate(_) => Code::BadFile,
+        StartError::Bind(BindError::Plain { .. }) => Code::Usage,
         StartError::Bind(error) => bind_code(error),
         StartError::NoGrpc => Code::Usage,
     };
