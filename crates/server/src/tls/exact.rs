@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use x509_cert::der::pem::{LineEnding, encode_string};
 use zeroize::Zeroizing;
 
 use super::{ALPN_SERVER, TlsError, provider};
@@ -97,13 +98,18 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, FileError> {
 /// # Errors
 /// [`FileError`].
 pub fn make_certificate(certificate: &Path, key: &Path, names: &[String]) -> Result<(), FileError> {
-    let (pem, secret) = certify(names).map_err(TlsError::from)?;
-    files::write_new(key, Zeroizing::new(secret.serialize_pem()).as_bytes(), files::PRIVATE)?;
-    files::write_new(certificate, pem.as_bytes(), 0o644)?;
+    let (shown, secret) = certify(names).map_err(TlsError::from)?;
+    let secret = Zeroizing::new(secret.serialize_der());
+    let pem = |label, bytes: &[u8], path: &Path| {
+        let text = encode_string(label, LineEnding::LF, bytes).map(Zeroizing::new);
+        text.map_err(|_| FileError::Certificate(path.display().to_string()))
+    };
+    files::write_new(key, pem("PRIVATE KEY", &secret, key)?.as_bytes(), files::PRIVATE)?;
+    files::write_new(certificate, pem("CERTIFICATE", &shown, certificate)?.as_bytes(), 0o644)?;
     Ok(())
 }
 
-fn certify(names: &[String]) -> Result<(String, KeyPair), rcgen::Error> {
+fn certify(names: &[String]) -> Result<(CertificateDer<'static>, KeyPair), rcgen::Error> {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -118,7 +124,7 @@ fn certify(names: &[String]) -> Result<(String, KeyPair), rcgen::Error> {
             Err(_) => SanType::DnsName(name.as_str().try_into()?),
         });
     }
-    Ok((params.self_signed(&key)?.pem(), key))
+    Ok((params.self_signed(&key)?.der().clone(), key))
 }
 
 /// A client that accepts exactly the server with this certificate, and speaks HTTP/2.
