@@ -61,6 +61,38 @@ impl Tile {
         (0..HEIGHT).take_while(|level| size >> (u32::from(*level) * u32::from(HEIGHT)) > 0).count() as u8
     }
 
+    /// The tile of this name; none for any other text.
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
+        let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let kind = match kind {
+            "entries" => Kind::Entries,
+            level => Kind::Hashes { level: level.parse().ok().filter(|level| *level < HEIGHT)? },
+        };
+        let (rest, width) = match rest.split_once(".p/") {
+            Some((rest, width)) => (rest, width.parse().ok().filter(|width| *width > 0)?),
+            None => (rest, WIDTH),
+        };
+        let index = rest.split('/').try_fold(0u64, |index, group| {
+            let group: u64 = group.strip_prefix('x').unwrap_or(group).parse().ok().filter(|group| *group < 1000)?;
+            index.checked_mul(1000)?.checked_add(group)
+        })?;
+        let tile = Self { kind, index, width };
+        (tile.path() == path).then_some(tile)
+    }
+
+    /// Is it in a tree of `size` entries?
+    #[must_use]
+    pub fn is_in(&self, size: u64) -> bool {
+        let level = match self.kind {
+            Kind::Hashes { level } => u32::from(level),
+            Kind::Entries => 0,
+        };
+        let nodes = size.checked_shr(level * u32::from(HEIGHT)).unwrap_or(0);
+        let end = self.index.checked_mul(u64::from(WIDTH)).and_then(|first| first.checked_add(u64::from(self.width)));
+        end.is_some_and(|end| end <= nodes)
+    }
+
     /// Its name in the folder.
     #[must_use]
     pub fn path(&self) -> String {
@@ -128,6 +160,35 @@ mod tests {
         assert_eq!(path(Kind::Hashes { level: 1 }, 0, 17), "tile/1/000.p/17");
         assert_eq!(path(Kind::Entries, 273, 112), "tile/entries/273.p/112");
         assert_eq!(path(Kind::Entries, 1000, 256), "tile/entries/x001/000");
+    }
+
+    #[test]
+    fn only_the_one_name_of_a_tile_is_read() {
+        for good in ["tile/0/x001/x234/067", "tile/1/000.p/17", "tile/entries/273.p/112", "tile/7/999"] {
+            assert_eq!(Tile::parse(good).map(|tile| tile.path()).as_deref(), Some(good));
+        }
+        for bad in [
+            "",
+            "tile",
+            "tile/0",
+            "tile/0/0",
+            "tile/8/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/00/000",
+            "tile/0/x000/000",
+            "tile/0/001/000",
+            "tile/0/../000",
+            "tile/entries/000/",
+            "tile/0/+01",
+            "/tile/0/000",
+            "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        ] {
+            assert_eq!(Tile::parse(bad), None, "{bad}");
+        }
+        let is_in = |path, size| Tile::parse(path).is_some_and(|tile| tile.is_in(size));
+        assert!(is_in("tile/0/000.p/17", 17) && !is_in("tile/0/000.p/18", 17) && is_in("tile/1/000.p/1", 256));
+        assert!(!is_in("tile/1/000.p/1", 255) && !is_in("tile/0/000", 255) && is_in("tile/entries/000", 300));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How commands reach a custody, and sign what they ask of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -10,22 +10,33 @@ use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::manifest::SignedManifest;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::Roster;
-use quorumkeep_custody::placement::Analysis;
 use quorumkeep_custody::request::{Action, By, Request, SetId};
 use quorumkeep_custody::session::Bundle;
-use quorumkeep_custody::view::Overview;
-use quorumkeep_server::custody::Desk;
+use quorumkeep_custody::view::{Overview, WaitingView};
+use quorumkeep_server::custody::link as server;
+use quorumkeep_server::custody::remote::Remote;
+use quorumkeep_server::files::read_bounded;
 use rand_core::{OsRng, RngCore};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::runtime::Runtime;
 
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::KeyFile;
+use crate::net::client_runtime;
+
+/// Bytes of a certificate in PEM.
+const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where the custody is.
 #[derive(Args)]
 pub struct At {
-    /// The directory of the custody.
-    #[arg(long, value_name = "DIR")]
-    custody: PathBuf,
+    /// The directory of the custody, or the URL of its service: http://127.0.0.1:PORT, https://HOST:PORT.
+    #[arg(long, value_name = "DIR|URL")]
+    custody: String,
+    /// The certificate of the service in PEM, for https.
+    #[arg(long, value_name = "FILE")]
+    server_certificate: Option<PathBuf>,
 }
 
 /// Who asks.
@@ -57,17 +68,37 @@ impl As {
 impl At {
     /// Opens it.
     pub fn open(&self) -> Result<Link> {
-        Ok(Link(Desk::open(&self.custody)?))
+        let runtime = client_runtime()?;
+        let link = if self.custody.contains("://") {
+            let certificate = self.server_certificate.as_deref().map(read_certificate).transpose()?;
+            let remote = Remote::new(&self.custody, certificate).map_err(Failure::usage)?;
+            server::Link::Remote(remote)
+        } else {
+            server::Link::local(Path::new(&self.custody))?
+        };
+        let custody = runtime.block_on(link.custody())?;
+        Ok(Link { link, runtime, custody })
     }
 }
 
+fn read_certificate(path: &Path) -> Result<Vec<u8>> {
+    let wrong = || Failure::new(Code::BadFile, format!("{} is no certificate in PEM", path.display()));
+    let bytes = read_bounded(path, CERTIFICATE_BYTES_MAX)?;
+    let certificate = CertificateDer::from_pem_slice(&bytes).map_err(|_| wrong())?;
+    Ok(certificate.to_vec())
+}
+
 /// A custody that can be asked.
-pub struct Link(Desk);
+pub struct Link {
+    link: server::Link,
+    runtime: Runtime,
+    custody: Hash,
+}
 
 impl Link {
-    /// Its identity.
+    /// Its identity, as it says itself.
     pub fn custody(&self) -> Hash {
-        self.0.custody()
+        self.custody
     }
 
     /// Signs an action as the owner of a key file and has it decided.
@@ -81,45 +112,45 @@ impl Link {
         OsRng.try_fill_bytes(&mut id.0).map_err(|error| Failure::new(Code::Failed, error))?;
         let at_ms = now_ms();
         let expires_ms = at_ms + REQUEST_LIFETIME_MS;
-        let request = Request { custody: self.custody(), id, by, at_ms, expires_ms, action };
-        Ok(self.0.handle(&request.sign(&key.signing()), now_ms())?)
+        let request = Request { custody: self.custody, id, by, at_ms, expires_ms, action };
+        Ok(self.runtime.block_on(self.link.handle(&request.sign(&key.signing())))?)
     }
 
     /// Everything at a glance; `prefix` is `KEY/`, `KEY/NODE/` or nothing.
     pub fn overview(&self, prefix: &str) -> Result<Overview> {
-        Ok(self.0.view().overview(prefix, now_ms())?)
+        Ok(self.runtime.block_on(self.link.overview(prefix))?)
+    }
+
+    /// Requests that wait for approvals.
+    pub fn waiting(&self) -> Result<Vec<WaitingView>> {
+        Ok(self.runtime.block_on(self.link.waiting())?)
     }
 
     /// The people of now.
     pub fn roster(&self) -> Result<Roster> {
-        Ok(self.0.view().roster()?)
+        Ok(self.runtime.block_on(self.link.roster())?)
     }
 
     /// The registered guardians.
     pub fn guardians(&self) -> Result<Vec<Guardian>> {
-        Ok(self.0.view().guardians()?)
+        Ok(self.runtime.block_on(self.link.guardians())?)
     }
 
     /// The manifest of a set.
     pub fn manifest(&self, set: &SetId) -> Result<SignedManifest> {
         let missing = || Failure::new(Code::SetUnknown, format!("there is no backup set {set}"));
-        self.0.view().manifest(set)?.ok_or_else(missing)
-    }
-
-    /// The placement of a set.
-    pub fn analysis(&self, set: &SetId) -> Result<Option<Analysis>> {
-        Ok(self.0.view().analysis(set)?)
+        self.runtime.block_on(self.link.manifest(set))?.ok_or_else(missing)
     }
 
     /// The next generation of a secret.
     pub fn next_generation(&self, key_id: &Name, node_id: &Name) -> Result<u32> {
-        let newest = self.0.view().newest(key_id, node_id)?;
-        Ok(newest.map_or(1, |set| set.id.generation.saturating_add(1)))
+        let sets = self.overview(&format!("{key_id}/{node_id}/"))?.sets;
+        Ok(sets.last().map_or(1, |set| set.id.generation.saturating_add(1)))
     }
 
     /// A session with what shows that it is allowed.
     pub fn bundle(&self, session: &Hash) -> Result<Bundle> {
         let missing = || Failure::new(Code::SessionUnknown, format!("there is no recovery session {session}"));
-        self.0.view().bundle(session)?.ok_or_else(missing)
+        self.runtime.block_on(self.link.bundle(session))?.ok_or_else(missing)
     }
 }

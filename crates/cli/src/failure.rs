@@ -9,6 +9,7 @@ use quorumkeep_custody::{container, placement, scheme, session};
 use quorumkeep_dkg::config::ConfigError;
 use quorumkeep_server::board::keys::KeyError;
 use quorumkeep_server::client;
+use quorumkeep_server::custody::link::LinkError;
 use quorumkeep_server::custody::{DeskError, DirectoryError};
 use quorumkeep_server::files::FileError;
 use quorumkeep_server::network::{NetworkError, PinnedKeyDiffers};
@@ -124,6 +125,8 @@ codes! {
     SelfApproval = "self_approval", 4, "Whoever asks cannot approve.", "Somebody else has to approve.";
     ApprovedAlready = "approved_already", 4, "The person has approved this already.", "Every person counts once; another one has to approve.";
     NotWaiting = "not_waiting", 4, "No request of this hash waits for approval.", "See: quorumkeep custody waiting";
+    Overtaken = "overtaken", 4, "Another change of the people was carried out in between.", "Look at quorumkeep custody people, and ask again.";
+    ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Give --process-key another name; every session has a key of its own.";
     PeopleInvalid = "people_invalid", 4, "The people cannot be changed in this way.", "The message names the rule; there must always be enough people to ask and to approve.";
     GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
     GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";
@@ -373,6 +376,17 @@ impl From<DeskError> for Failure {
     }
 }
 
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        let code = error.refusal().and_then(|text| Code::ALL.iter().find(|code| code.text() == text)).copied();
+        match (error, code) {
+            (LinkError::Desk(error), _) => error.into(),
+            (LinkError::Remote(error), None) => error.into(),
+            (LinkError::Remote(error), Some(code)) => Self::new(code, display(&error)),
+        }
+    }
+}
+
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         Self::new(Code::Database, error)
@@ -383,9 +397,11 @@ impl From<DirectoryError> for Failure {
     fn from(error: DirectoryError) -> Self {
         match error {
             DirectoryError::Files(error) => error.into(),
+            DirectoryError::KeyFile(error) => error.into(),
             DirectoryError::Store(error) => error.into(),
             DirectoryError::People(error) => Refusal::from(error).into(),
             DirectoryError::Random => Self::new(Code::Failed, error),
+            DirectoryError::Read(_) | DirectoryError::Roster => Self::new(Code::Database, error),
             error => Self::new(Code::BadFile, error),
         }
     }

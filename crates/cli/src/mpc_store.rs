@@ -17,6 +17,7 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use quorumkeep_custody::names::Name;
 use quorumkeep_store::files::{PRIVATE, private_directory, write_new};
 use rand_core::{OsRng, RngCore};
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::failure::{Code, Failure, Result};
@@ -25,11 +26,6 @@ use crate::failure::{Code, Failure, Result};
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 const NONCE: usize = 12;
 const SALT: &[u8] = b"mpc-key-share-salt";
-/// `O_NOFOLLOW` of Linux and the BSDs differs; a link is refused by looking first as well.
-#[cfg(target_os = "linux")]
-const NOFOLLOW: i32 = 0o400_000;
-#[cfg(not(target_os = "linux"))]
-const NOFOLLOW: i32 = 0x100;
 
 /// A store and its password.
 pub struct MpcStore {
@@ -80,7 +76,11 @@ impl MpcStore {
                 format!("{}: {error}", path.display()),
             )
         };
-        let file = OpenOptions::new().read(true).custom_flags(NOFOLLOW).open(path).map_err(about)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+            .map_err(about)?;
         let mut bytes = Vec::new();
         file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(about)?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE).unwrap_or((&[0; NONCE], &[]));
@@ -96,14 +96,20 @@ impl MpcStore {
         let mut written = Vec::new();
         let keydata = files.keydata.as_ref().map(|keydata| (".keydata.enc", keydata));
         let all: Vec<_> = keydata.into_iter().chain([(".enc", &files.share)]).collect();
-        for (end, _) in &all {
+        let mut missing = Vec::new();
+        for (end, plain) in all {
             let path = self.path(key_id, node_id, end);
-            if path.symlink_metadata().is_ok() {
+            if path.symlink_metadata().is_err() {
+                missing.push((end, plain));
+                continue;
+            }
+            // What a crash left half is completed: the same secret may be there.
+            if *self.read_file(&path)? != **plain {
                 let message = format!("{} exists and is not overwritten", path.display());
                 return Err(Failure::new(Code::FileExists, message));
             }
         }
-        for (end, plain) in all {
+        for (end, plain) in missing {
             let mut nonce = [0; NONCE];
             OsRng.try_fill_bytes(&mut nonce).map_err(|error| Failure::new(Code::Failed, error))?;
             let sealed = self.cipher.encrypt((&nonce).into(), plain.as_slice());

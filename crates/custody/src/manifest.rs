@@ -286,6 +286,10 @@ impl SignedManifest {
     pub fn check(&self) -> Result<(), Error> {
         let manifest = &self.manifest;
         let bytes = canonical::to_bytes(manifest);
+        // With the signature and what is around it.
+        if bytes.len() + 512 > MANIFEST_BYTES_MAX {
+            return Err(NotCanonical::TooLong(MANIFEST_BYTES_MAX).into());
+        }
         if !manifest.dealer_key.verify(tags::CUSTODY_MANIFEST, &bytes, &self.signature) {
             return Err(Error::Signature);
         }

@@ -54,7 +54,7 @@ pub struct Claim {
 }
 
 /// What a plan really gives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Analysis {
     /// Shares that recover.
     pub threshold: u8,
@@ -72,8 +72,6 @@ pub struct Analysis {
     pub side_alone: BTreeSet<Side>,
     /// Shares of every entity.
     pub entities: BTreeMap<Name, u8>,
-    /// Every smallest group of entities that together recover: none of them could be left out.
-    pub coalitions: Vec<BTreeSet<Name>>,
     /// Entities without which nothing can be recovered.
     pub indispensable: BTreeSet<Name>,
 }
@@ -152,13 +150,13 @@ pub fn analyse(threshold: u8, guardians: &[Guardian]) -> Result<Analysis, Error>
     }
     let server = guardians.iter().filter(|guardian| guardian.kind.is_server()).count() as u8;
     let outside = shares - server;
-    let sides = [(Side::Server, server), (Side::Outside, outside)];
+    // An entity with a guardian at the server belongs to that side with all that it has.
+    let at_server: BTreeSet<&Name> =
+        guardians.iter().filter(|guardian| guardian.kind.is_server()).map(|guardian| &guardian.entity).collect();
+    let server_side = guardians.iter().filter(|guardian| at_server.contains(&guardian.entity)).count() as u8;
+    let sides = [(Side::Server, server_side), (Side::Outside, shares - server_side)];
     let alone: BTreeSet<Side> = sides.iter().filter(|(_, has)| *has >= threshold).map(|(side, _)| *side).collect();
-    let survives = |lost: &Side| match lost {
-        Side::Server => outside >= threshold,
-        Side::Outside => server >= threshold,
-    };
-    let survives_sides = [Side::Server, Side::Outside].into_iter().filter(survives).collect();
+    let survives_sides = alone.iter().map(|side| side.other()).collect();
     let left = |entity: &&Name| shares - entities.get(*entity).copied().unwrap_or(0) < threshold;
     let indispensable = entities.keys().filter(left).cloned().collect();
     Ok(Analysis {
@@ -169,7 +167,6 @@ pub fn analyse(threshold: u8, guardians: &[Guardian]) -> Result<Analysis, Error>
         survives_shares: shares.saturating_sub(threshold),
         survives_sides,
         side_alone: alone,
-        coalitions: coalitions(threshold, &entities),
         indispensable,
         entities,
     })
@@ -189,6 +186,9 @@ fn check_distinct(guardians: &[Guardian]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Groups that are listed at most; there may be many more.
+pub const COALITIONS_MAX: usize = 100;
+
 /// Every group of entities that reaches the threshold and would not without any one of them; small ones first.
 fn coalitions(threshold: u8, entities: &BTreeMap<Name, u8>) -> Vec<BTreeSet<Name>> {
     let all: Vec<(&Name, u32)> = entities.iter().map(|(name, shares)| (name, u32::from(*shares))).collect();
@@ -199,6 +199,7 @@ fn coalitions(threshold: u8, entities: &BTreeMap<Name, u8>) -> Vec<BTreeSet<Name
     };
     let mut found: Vec<u32> = (1..1_u32 << all.len()).filter(minimal).collect();
     found.sort_by_key(|set| set.count_ones());
+    found.truncate(COALITIONS_MAX);
     found.into_iter().map(|set| members(set).map(|(name, _)| (*name).clone()).collect()).collect()
 }
 
@@ -232,6 +233,12 @@ impl Analysis {
     fn undeclared_side(&self, claim: &Claim) -> Option<Side> {
         let said = |side: &Side| claim.side_alone.contains(side) || claim.survives_sides.contains(&side.other());
         self.side_alone.iter().find(|side| !said(side)).copied()
+    }
+
+    /// The smallest groups of entities that together recover, at most [`COALITIONS_MAX`]: none of a group could be left out.
+    #[must_use]
+    pub fn coalitions(&self) -> Vec<BTreeSet<Name>> {
+        coalitions(self.threshold, &self.entities)
     }
 
     /// Does it survive the loss of all shares of these entities?
@@ -275,9 +282,9 @@ mod tests {
         let more = Claim { survives_shares: 3, ..claim };
         assert!(matches!(analysis.check(&more), Err(Error::Shares { claimed: 3, survives: 2, .. })));
         // The server and any one outside; or the three outside.
-        assert_eq!(analysis.coalitions.len(), 4);
-        assert!(analysis.coalitions.contains(&names(&["bank", "us"])));
-        assert_eq!(analysis.coalitions.last(), Some(&names(&["bank", "client", "vault"])));
+        assert_eq!(analysis.coalitions().len(), 4);
+        assert!(analysis.coalitions().contains(&names(&["bank", "us"])));
+        assert_eq!(analysis.coalitions().last(), Some(&names(&["bank", "client", "vault"])));
         assert!(analysis.survives(&names(&["us"])) && !analysis.survives(&names(&["us", "bank"])));
         assert!(analysis.indispensable.is_empty());
     }
@@ -308,6 +315,6 @@ mod tests {
     fn everybody_needed_is_named() {
         let analysis = analyse(5, &mixed()).unwrap();
         assert_eq!(analysis.indispensable.len(), 4);
-        assert_eq!(analysis.coalitions.len(), 1);
+        assert_eq!(analysis.coalitions().len(), 1);
     }
 }

@@ -138,6 +138,8 @@ pub struct Findings {
 pub enum Action {
     /// Changes who is in the roster.
     ChangePeople {
+        /// The request of the change before it, or the identity of the custody: [`crate::session::head`].
+        after: Hash,
         /// Newcomers, and whoever gets another key or other roles.
         add: Vec<Person>,
         /// Who leaves, or is replaced.

@@ -1,12 +1,14 @@
 //! Recovery sessions: who may get which secret through which process, and how far it is.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::bytes::{Blob, Hash};
+use crate::keeper::id_of;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
-use crate::people::{self, Charter, Roster, Seats};
-use crate::request::{Action, By, OpenRecovery, Signed};
+use crate::people::{self, Charter, Role, Roster, Seats};
+use crate::request::{self, Action, By, OpenRecovery, Signed};
 
 /// The longest time a session may be open: 7 days.
 pub const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
@@ -128,6 +130,22 @@ impl Session {
         matches!(self.state_at(now_ms), State::Open | State::Recognised | State::Committed)
     }
 
+    /// What a guardian seals to the process: the id of the session, then what was in his envelope. A share that was given to one
+    /// session is of no use in another.
+    #[must_use]
+    pub fn wrap(&self, bound: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(32 + bound.len()));
+        bytes.extend_from_slice(&self.id.0);
+        bytes.extend_from_slice(&bound);
+        bytes
+    }
+
+    /// What was wrapped for this session; none if it was for another.
+    #[must_use]
+    pub fn unwrap<'a>(&self, plain: &'a [u8]) -> Option<&'a [u8]> {
+        plain.strip_prefix(&self.id.0)
+    }
+
     /// Shares that count: not those that are known to be bad.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -185,8 +203,15 @@ impl Approved {
         let Some(asked) = person_of(&self.request, custody, roster) else {
             return false;
         };
-        let approves =
-            |signed: &Signed| matches!(&signed.request.action, Action::Approve { request } if *request == hash);
+        // The keeper asks the same when it carries a request out: only operations asks for what others approve.
+        if !roster.has(asked, Role::Operations) {
+            return false;
+        }
+        let until_ms = self.request.request.expires_ms;
+        let approves = |signed: &Signed| {
+            let named = matches!(&signed.request.action, Action::Approve { request } if *request == hash);
+            named && signed.request.at_ms <= until_ms
+        };
         let by = self.approvals.iter().filter(|signed| approves(signed));
         let approvers = by.filter_map(|signed| person_of(signed, custody, roster).cloned()).collect();
         people::filled(seats, asked, &approvers, roster)
@@ -220,6 +245,13 @@ impl Bundle {
     /// [`Error`].
     pub fn check(&self, custody: &Hash, now_ms: u64) -> Result<&OpenRecovery, Error> {
         let parameters = self.check_opened(custody)?;
+        // What the session says of its times is not signed; the request is.
+        let request = &self.session.opened.request.request;
+        let waited_ms = request.expires_ms.saturating_sub(request.at_ms);
+        let too_long = waited_ms > request::LIFETIME_MS_MAX || parameters.lifetime_ms > LIFETIME_MS_MAX;
+        if too_long || now_ms > request.expires_ms.saturating_add(parameters.lifetime_ms) {
+            return Err(Error::State(State::Expired));
+        }
         match self.session.state_at(now_ms) {
             State::Open | State::Recognised | State::Committed => Ok(parameters),
             state => Err(Error::State(state)),
@@ -237,7 +269,7 @@ impl Bundle {
             return Err(Error::NotApproved);
         }
         let manifest = &self.manifest.manifest;
-        let same = manifest.hash() == open.manifest_hash && manifest.custody == *custody;
+        let same = manifest.hash() == open.manifest_hash && manifest.custody == *custody && id_of(manifest) == open.set;
         if same && self.manifest.check().is_ok() { Ok(open) } else { Err(Error::Manifest) }
     }
 
@@ -261,17 +293,24 @@ pub fn commit_seats(open: &OpenRecovery) -> Seats {
     if open.break_glass { people::BREAK_GLASS } else { people::TWO }
 }
 
-/// The people after these changes.
+/// What the next change of people has to follow: the last change, or the charter.
+#[must_use]
+pub fn head(custody: &Hash, history: &[Approved]) -> Hash {
+    history.last().map_or(*custody, |change| change.request.request.hash())
+}
+
+/// The people after these changes. Every change names the one before it: none can be left out, repeated or moved.
 ///
 /// # Errors
 /// [`Error::History`], [`Error::People`].
 pub fn fold(mut roster: Roster, custody: &Hash, history: &[Approved]) -> Result<Roster, Error> {
     for (at, change) in history.iter().enumerate() {
         let action = &change.request.request.action;
-        let Action::ChangePeople { add, remove } = action else {
+        let Action::ChangePeople { after, add, remove } = action else {
             return Err(Error::History(at));
         };
-        if !change.holds(custody, action.seats(), &roster) {
+        let follows = *after == head(custody, history.get(..at).unwrap_or_default());
+        if !follows || !change.holds(custody, action.seats(), &roster) {
             return Err(Error::History(at));
         }
         roster = roster.changed(add, remove)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Blob, Hash};
 use crate::delivery::State;
@@ -17,7 +17,7 @@ use crate::request::SetId;
 use crate::session::{self, Approved, Bundle, Session};
 
 /// A share as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareView {
     /// Which.
     pub index: u8,
@@ -36,12 +36,12 @@ pub struct ShareView {
     /// The receipt; 0: none.
     pub confirmed_ms: u64,
     /// Why it failed.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
 /// A set as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetView {
     /// `KEY/NODE/GENERATION`.
     pub set: String,
@@ -67,7 +67,7 @@ pub struct SetView {
 }
 
 /// A request that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingView {
     /// What approvals name.
     pub request: Hash,
@@ -84,7 +84,7 @@ pub struct WaitingView {
 }
 
 /// A session as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
     /// Its id.
     pub session: Hash,
@@ -105,7 +105,7 @@ pub struct SessionView {
 }
 
 /// Everything at a glance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
     /// The identity of the custody.
     pub custody: Hash,
@@ -121,6 +121,8 @@ pub struct Overview {
     pub guardians: usize,
     /// Sets that can be recovered.
     pub recoverable: usize,
+    /// What the next change of people has to name.
+    pub people_head: Hash,
 }
 
 /// Looks at the records of a custody.
@@ -243,8 +245,15 @@ impl<'a> View<'a> {
         let Some(manifest) = manifest else {
             return Ok(None);
         };
-        let history = self.0.list::<Approved>(Table::History, "")?.into_iter().map(|(_, change)| change).collect();
-        Ok(Some(Bundle { charter: self.charter()?, history, manifest, session }))
+        Ok(Some(Bundle { charter: self.charter()?, history: self.history()?, manifest, session }))
+    }
+
+    /// Every change of people.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn history(&self) -> Result<Vec<Approved>, ReadError> {
+        Ok(self.0.list(Table::History, "")?.into_iter().map(|(_, change)| change).collect())
     }
 
     /// Everything at a glance.
@@ -262,11 +271,12 @@ impl<'a> View<'a> {
             sets.iter().filter(|set| set.recoverable).map(|set| (&set.id.key_id, &set.id.node_id)).collect();
         Ok(Overview {
             custody: charter.id(),
-            name: charter.name,
+            name: charter.name.clone(),
             waiting: self.waiting(now_ms)?,
             sessions: sessions.filter(shown).collect(),
             guardians: self.guardians()?.len(),
             recoverable: recoverable.len(),
+            people_head: session::head(&charter.id(), &self.history()?),
             sets,
         })
     }

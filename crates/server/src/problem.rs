@@ -67,6 +67,8 @@ codes! {
     UnknownSigner = "unknown_signer", 403, "The signer is on no roster of this network.";
     /// The rules of the network do not allow it.
     Refused = "refused", 403, "The rules of the network do not allow this.";
+    /// A rule of a custody does not allow it; `reason` is its code.
+    Rule = "rule", 403, "A rule of the custody does not allow this.";
     /// No such path, key, version or application.
     NotFound = "not_found", 404, "There is no such thing here.";
     /// The path exists, but not with this method.
@@ -107,6 +109,9 @@ pub struct Problem {
     /// What is wrong with this request, and what to do. May be empty.
     #[serde(default)]
     pub detail: String,
+    /// The stable code of the rule that refused, where a code has many: `self_approval`, of a custody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Problem {
@@ -119,7 +124,14 @@ impl Problem {
             status: code.status(),
             code,
             detail: detail.into(),
+            reason: None,
         }
+    }
+
+    /// The same with the code of the rule that refused.
+    #[must_use]
+    pub fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
     }
 
     /// Reads a problem document that a peer sent; anything else with an error status becomes [`Code::Unknown`].
@@ -131,6 +143,7 @@ impl Problem {
         problem.title = printable(&problem.title);
         problem.detail = printable(&problem.detail);
         problem.kind = printable(&problem.kind);
+        problem.reason = problem.reason.as_deref().map(printable);
         problem
     }
 }

@@ -127,7 +127,10 @@ pub fn read_bounded(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, FilesEr
 /// # Errors
 /// [`FilesError::OpenDirectory`] if it exists and others may write to it; [`FilesError::Io`].
 pub fn private_directory(path: &Path) -> Result<(), FilesError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory", path))?;
+    if !path.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory", path))?;
+        sync_directory(directory_of(path))?;
+    }
     let mode = fs::metadata(path).map_err(failed("look at", path))?.permissions().mode();
     if mode & 0o022 != 0 {
         return Err(FilesError::OpenDirectory(path.to_path_buf()));

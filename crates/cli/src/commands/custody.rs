@@ -12,6 +12,7 @@ use quorumkeep_custody::view::WaitingView;
 use quorumkeep_server::custody::CustodyDir;
 
 use crate::commands::person::read_card;
+use crate::commands::serve_custody;
 use crate::custody_link::{As, At, now_ms};
 use crate::failure::Result;
 use crate::report::Report;
@@ -38,6 +39,9 @@ pub enum Custody {
     Approve(Approve),
     /// Refuses a waiting request for good.
     Reject(Reject),
+    /// Serves a custody over HTTP and gRPC until it is stopped (Ctrl-C or SIGTERM).
+    #[command(after_help = serve_custody::HELP)]
+    Serve(serve_custody::Serve),
 }
 
 /// Arguments of `custody init`.
@@ -95,7 +99,7 @@ pub struct Reject {
 }
 
 /// Runs it.
-pub fn run(command: Custody) -> Result<Report> {
+pub fn run(command: Custody, as_json: bool) -> Result<Report> {
     match command {
         Custody::Init(init) => {
             let people: Vec<Person> = init.person.iter().map(|path| read_card(path)).collect::<Result<_>>()?;
@@ -108,16 +112,19 @@ pub fn run(command: Custody) -> Result<Report> {
         Custody::People(at) => people(&at),
         Custody::Change(change) => {
             let add: Vec<Person> = change.add.iter().map(|path| read_card(path)).collect::<Result<_>>()?;
-            let action = Action::ChangePeople { add, remove: change.remove };
-            let answer = change.at.open()?.ask(&change.by.load()?, action)?;
+            let mut link = change.at.open()?;
+            let after = link.overview("-")?.people_head;
+            let action = Action::ChangePeople { after, add, remove: change.remove };
+            let answer = link.ask(&change.by.load()?, action)?;
             Ok(answered(&answer, "the people are changed"))
         }
-        Custody::Waiting(at) => Ok(waiting(&at.open()?.overview("-")?.waiting)),
+        Custody::Waiting(at) => Ok(waiting(&at.open()?.waiting()?)),
         Custody::Approve(approve) => {
             let action = Action::Approve { request: approve.request };
             let answer = approve.at.open()?.ask(&approve.by.load()?, action)?;
             Ok(answered(&answer, "approved"))
         }
+        Custody::Serve(serve) => serve.run(as_json),
         Custody::Reject(reject) => {
             let action = Action::Reject { request: reject.request, reason: reject.reason };
             let answer = reject.at.open()?.ask(&reject.by.load()?, action)?;

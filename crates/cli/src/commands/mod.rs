@@ -17,6 +17,7 @@ pub mod node;
 pub mod operator;
 pub mod person;
 pub mod recipient;
+pub mod serve_custody;
 pub mod slip39;
 pub mod status;
 pub mod submit;
@@ -42,11 +43,11 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Evidence(command) => evidence::run(&command, as_json),
         Command::Audit(command) => audit::run(&command, as_json),
         Command::Vss(command) => vss::run(command),
-        Command::Custody(command) => custody::run(command),
         Command::Person(command) => person::run(command),
         Command::Guardian(command) => person::run_guardian(command),
         Command::Backup(command) => backup::run(command, as_json),
         Command::Slip39(command) => slip39::run(command),
+        Command::Custody(command) => custody::run(command, as_json),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),
     }

@@ -14,7 +14,7 @@ use crate::guardian::Recipient;
 use crate::keys::Signature;
 use crate::names::Name;
 use crate::records::{ReadError, Records, Table, Writes};
-use crate::session::{Session, State};
+use crate::session::{Session, State, Submission, Verdict};
 use crate::share;
 
 /// A share of the newest set of a secret, and who asks for it.
@@ -135,7 +135,7 @@ impl Keeper<'_> {
             let session = run.latest_session(key_id, node_id)?;
             entry.target = Some(session.id.to_string());
             if let Some(bytes) = bytes {
-                run.submit_bare(&session, bytes, rng, entry)?;
+                run.submit_bare(&session, (client, bytes), rng, entry)?;
             }
             run.progress(&session)
         })
@@ -151,6 +151,7 @@ impl Keeper<'_> {
         let mut run = self.run(records, now_ms);
         match work(&mut run, &mut entry) {
             Ok(value) => {
+                super::bound(&mut entry);
                 run.entries.push(entry);
                 let decision =
                     Decision { answer: Ok(Answer::Done), writes: run.draft.into_writes(), entries: run.entries };
@@ -160,6 +161,7 @@ impl Keeper<'_> {
             Err(Stop::Refused(refusal)) => {
                 (entry.result, entry.reason) = (Outcome::Refused, Some(refusal.code().to_owned()));
                 entry.details.insert("message".into(), refusal.to_string());
+                super::bound(&mut entry);
                 let decision = Decision { answer: Err(refusal), writes: Writes::new(), entries: vec![entry] };
                 Ok(Told { decision, value: None })
             }
@@ -209,7 +211,7 @@ impl Run<'_> {
     fn submit_bare(
         &mut self,
         session: &Session,
-        bytes: &[u8],
+        (client, bytes): (&Name, &[u8]),
         rng: &mut impl CryptoRngCore,
         entry: &mut Entry,
     ) -> Step<()> {
@@ -217,12 +219,17 @@ impl Run<'_> {
         let manifest = self.manifest(&open.set)?.manifest;
         let (index, bare) = manifest.identify(bytes).map_err(Refusal::Share)?;
         (entry.share_index, entry.generation) = (Some(index.into()), Some(open.set.generation));
-        // The same share again is no second one, and no mistake either.
-        if session.submissions.iter().any(|submission| submission.index == index) {
+        let (place, guardian) = manifest.place(index).ok_or(Refusal::Text("the share"))?;
+        if guardian != client {
+            return Err(Refusal::NotYours(client.clone(), index).into());
+        }
+        // The same share again is no second one, and no mistake either; a bad one may be replaced.
+        let counts =
+            |submission: &Submission| submission.index == index && !matches!(submission.verdict, Verdict::Bad(_));
+        if session.submissions.iter().any(counts) {
             return Ok(());
         }
-        let (place, guardian) = manifest.place(index).ok_or(Refusal::Text("the share"))?;
-        let plain = share::encode(&place, &bare).ok_or(Refusal::Text("the share"))?;
+        let plain = session.wrap(share::encode(&place, &bare).ok_or(Refusal::Text("the share"))?);
         let sealed = open.process.recipient.seal(&plain, rng).map_err(Refusal::GuardianKeys)?;
         let guardian = guardian.clone();
         self.submit_by(&guardian, &session.id, index, &Blob(sealed)).map(drop)

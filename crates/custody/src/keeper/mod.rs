@@ -30,7 +30,7 @@ use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
 use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Signed};
-use crate::session::{Approved, Session};
+use crate::session::{self, Approved, Session};
 
 /// The key of the charter in the records.
 pub(crate) const CHARTER: &str = "charter";
@@ -87,7 +87,8 @@ pub struct Decision {
 #[derive(Serialize, Deserialize)]
 struct Seen {
     hash: Hash,
-    answer: Answer,
+    /// None for an envelope: it is fetched again, which changes nothing.
+    answer: Option<Answer>,
 }
 
 /// The rules of one custody.
@@ -141,7 +142,8 @@ impl Keeper<'_> {
                 refused(stop, vec![entry])
             }
             Ok(answer) => {
-                let seen = Seen { hash: signed.request.hash(), answer: answer.clone() };
+                let small = (!matches!(answer, Answer::Envelope(_))).then(|| answer.clone());
+                let seen = Seen { hash: signed.request.hash(), answer: small };
                 run.draft.put(Table::Seen, &signed.request.id.to_string(), &seen);
                 Ok(Decision { answer: Ok(answer), writes: run.draft.into_writes(), entries: run.entries })
             }
@@ -219,7 +221,7 @@ fn describe(action: &Action, entry: &mut Entry) {
             entry.target = Some(findings.session.to_string());
             entry.details = findings.bad.iter().map(|(index, why)| (format!("share_{index}"), why.clone())).collect();
         }
-        Action::ChangePeople { add, remove } => {
+        Action::ChangePeople { add, remove, .. } => {
             let added = add.iter().map(|person| (person.name.to_string(), "added".to_owned()));
             let removed = remove.iter().map(|name| (name.to_string(), "removed".to_owned()));
             // Who is in both is replaced.
@@ -227,7 +229,25 @@ fn describe(action: &Action, entry: &mut Entry) {
         }
     }
     if let Some(reason) = reason {
-        entry.details.insert("reason".into(), reason.chars().take(crate::request::REASON_CHARS_MAX).collect());
+        entry.details.insert("reason".into(), reason.clone());
+    }
+    bound(entry);
+}
+
+/// Details of the longest entry, and the characters of each: what somebody sends must not make an entry that cannot be written.
+const DETAILS_MAX: usize = 24;
+const DETAIL_CHARS_MAX: usize = 80;
+
+/// Cuts what is too long and says how much there was.
+pub(crate) fn bound(entry: &mut Entry) {
+    let all = entry.details.len();
+    let cut = |(name, text): (String, String)| {
+        let short = |text: &str| text.chars().take(DETAIL_CHARS_MAX).collect::<String>();
+        (short(&name), if text.chars().count() > 2 * DETAIL_CHARS_MAX { short(&text) + "..." } else { text })
+    };
+    entry.details = core::mem::take(&mut entry.details).into_iter().take(DETAILS_MAX).map(cut).collect();
+    if all > DETAILS_MAX {
+        entry.details.insert("details".into(), format!("{DETAILS_MAX} of {all}"));
     }
 }
 
@@ -266,7 +286,7 @@ impl Run<'_> {
     fn answered_before(&self, signed: &Signed) -> Step<Option<Answer>> {
         match self.draft.get::<Seen>(Table::Seen, &signed.request.id.to_string()).or_stop()? {
             None => Ok(None),
-            Some(seen) if seen.hash == signed.request.hash() => Ok(Some(seen.answer)),
+            Some(seen) if seen.hash == signed.request.hash() => Ok(seen.answer),
             Some(_) => Err(Refusal::Conflict.into()),
         }
     }
@@ -292,7 +312,7 @@ impl Run<'_> {
         let mut entry = entry_of(&approved.request, self.now_ms);
         entry.approvers = approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect();
         let answer = match &request.action {
-            Action::ChangePeople { add, remove } => self.change_people(approved, add, remove)?,
+            Action::ChangePeople { .. } => self.change_people(approved)?,
             Action::AddGuardian(guardian) => self.add_guardian(&request.by, guardian)?,
             Action::CreateSet { manifest, envelopes } => self.create_set(&request.by, manifest, envelopes)?,
             Action::Deliver { set, index } => self.deliver(&request.by, set, *index, &mut entry)?,
@@ -339,13 +359,24 @@ impl Run<'_> {
         self.person_with(by, &[Role::Operations], "operations")
     }
 
-    fn change_people(&mut self, approved: &Approved, add: &[crate::people::Person], remove: &[Name]) -> Step<Answer> {
+    /// The new roster is what everybody else finds who folds charter and history; else the change is refused.
+    fn change_people(&mut self, approved: &Approved) -> Step<Answer> {
         self.operations(&approved.request.request.by)?;
+        let Action::ChangePeople { after, add, remove } = &approved.request.request.action else {
+            return Err(Refusal::NotWaiting.into());
+        };
+        let history = self.history()?;
+        if *after != session::head(&self.keeper.custody, &history) {
+            return Err(Refusal::Overtaken.into());
+        }
         let roster = self.roster()?.changed(add, remove)?;
-        let number = self.draft.list::<Approved>(Table::History, "").or_stop()?.len();
         self.draft.put(Table::People, ROSTER, &roster);
-        self.draft.put(Table::History, &format!("{number:010}"), approved);
+        self.draft.put(Table::History, &format!("{:010}", history.len()), approved);
         Ok(Answer::Done)
+    }
+
+    fn history(&self) -> Step<Vec<Approved>> {
+        Ok(self.draft.list::<Approved>(Table::History, "").or_stop()?.into_iter().map(|(_, change)| change).collect())
     }
 
     fn add_guardian(&mut self, by: &By, guardian: &Guardian) -> Step<Answer> {

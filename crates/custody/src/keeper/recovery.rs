@@ -4,7 +4,7 @@ use super::refusal::{OrStop, Step};
 use super::sets::guardian_of;
 use super::{Answer, Refusal, Run};
 use crate::bytes::{Blob, Hash};
-use crate::guardian::ENVELOPE_BYTES_MAX;
+use crate::guardian::{ENVELOPE_BYTES_MAX, Recipient};
 use crate::names::Name;
 use crate::people::Role;
 use crate::records::Table;
@@ -45,6 +45,18 @@ impl Run<'_> {
         }
         if open.lifetime_ms == 0 || open.lifetime_ms > LIFETIME_MS_MAX {
             return Err(Refusal::Text("the lifetime of the session").into());
+        }
+        if matches!(open.recipient, Recipient::Secp256k1(_))
+            && !self.manifest(&open.set)?.manifest.containers.is_empty()
+        {
+            return Err(Refusal::Text("the recipient: containers are sealed to age recipients only; it").into());
+        }
+        let id = approved.request.request.hash();
+        let all = self.draft.list::<Session>(Table::Session, "").or_stop()?;
+        let same_key =
+            |session: &Session| session.parameters().is_some_and(|other| other.process.signing == open.process.signing);
+        if all.iter().any(|(_, session)| session.id != id && same_key(session)) {
+            return Err(Refusal::ProcessKey.into());
         }
         if let Some(other) = self.live_session(&open.set.key_id, &open.set.node_id)? {
             return Err(Refusal::SessionOpen(other.id).into());
@@ -118,9 +130,10 @@ impl Run<'_> {
                 submission.verdict = Verdict::Bad(reason.chars().take(REASON_CHARS_MAX).collect());
             }
         }
-        if findings.recognised {
-            session.state = State::Recognised;
-        }
+        let set = session.parameters().map(|open| open.set.clone()).ok_or(Refusal::UnknownSession(session.id))?;
+        let good = session.submissions.iter().filter(|submission| submission.verdict == Verdict::Good).count();
+        let enough = good >= usize::from(self.set(&set)?.threshold);
+        session.state = if findings.recognised && enough { State::Recognised } else { State::Open };
         self.keep(&session);
         Ok(Answer::Done)
     }

@@ -44,6 +44,12 @@ pub enum Refusal {
     /// There is nothing of that hash to approve.
     #[error("no request with this hash waits for approval")]
     NotWaiting,
+    /// Another change of people came first.
+    #[error("another change of the people was carried out in between: ask again")]
+    Overtaken,
+    /// The process key was used before.
+    #[error("the key of the process belongs to another session: make a new one")]
+    ProcessKey,
     /// It was decided.
     #[error("the request is {0} already")]
     Decided(&'static str),
@@ -126,6 +132,8 @@ impl Refusal {
             Self::SelfApproval(_) => "self_approval",
             Self::ApprovedAlready(_) => "approved_already",
             Self::NotWaiting | Self::Decided(_) => "not_waiting",
+            Self::Overtaken => "overtaken",
+            Self::ProcessKey => "process_key_used",
             Self::People(_) => "people_invalid",
             Self::GuardianKeys(_) => "guardian_keys",
             Self::GuardianExists(_) => "guardian_exists",

@@ -169,11 +169,11 @@ impl World {
 
     fn submit(&mut self, session: Hash, set: &SetId, index: u8) -> Result<Answer, Refusal> {
         let (name, ..) = NAMES[usize::from(index) - 1];
-        let sealed = self.sealed_share(set, index);
+        let sealed = self.sealed_share(session, set, index);
         self.guardian(name, Action::SubmitShare { session, index, sealed })
     }
 
-    fn sealed_share(&mut self, set: &SetId, index: u8) -> Blob {
+    fn sealed_share(&mut self, session: Hash, set: &SetId, index: u8) -> Blob {
         let (name, ..) = NAMES[usize::from(index) - 1];
         let (manifest, envelope) = {
             let view = View::new(&self.memory);
@@ -181,7 +181,13 @@ impl World {
         };
         let share = manifest.open(index, &guardian_key(name), &envelope.0).unwrap();
         let plain = crate::share::encode(&manifest.place(index).unwrap().0, &share).unwrap();
+        let plain = self.bundle(session).session.wrap(plain);
         Blob(process_key().age_recipient().seal(&plain, &mut self.rng).unwrap())
+    }
+
+    fn change(&self, add: Vec<crate::people::Person>, remove: &[&str]) -> Action {
+        let after = crate::session::head(&self.custody, &View::new(&self.memory).history().unwrap());
+        Action::ChangePeople { after, add, remove: remove.iter().map(|name| name.parse().unwrap()).collect() }
     }
 
     fn bundle(&self, session: Hash) -> Bundle {
@@ -223,7 +229,7 @@ fn a_set_is_delivered_confirmed_and_recovered() {
         .submissions
         .iter()
         .map(|submission| process.open(&process.age_recipient(), &submission.sealed.0).unwrap())
-        .map(|plain| manifest.identify(&plain).unwrap())
+        .map(|plain| manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap())
         .collect();
     let shares: Vec<(u8, &[u8])> = shares.iter().map(|(index, share)| (*index, share.as_slice())).collect();
     assert_eq!(**manifest.recover(&shares).unwrap(), [5; 32]);
@@ -273,14 +279,13 @@ fn p8_who_left_has_not_approved() {
     let Ok(Answer::Waiting { request, .. }) = world.person("olga", open) else { panic!() };
     world.approve("boris", request).unwrap();
     // The owner who approved is replaced by another one.
-    let change =
-        Action::ChangePeople { add: vec![person("bella", &[Role::Owner])], remove: vec!["boris".parse().unwrap()] };
+    let change = world.change(vec![person("bella", &[Role::Owner])], &["boris"]);
     world.approved("olga", change, &["both", "sara"]);
     assert!(matches!(world.approve("sara", request), Ok(Answer::Waiting { .. })), "his approval is gone");
     assert_eq!(world.approve("bella", request), Ok(Answer::CarriedOut { request }));
     world.bundle(request).check(&world.custody, world.now_ms).unwrap();
     // And a session whose approver leaves afterwards is approved no more.
-    let change = Action::ChangePeople { add: Vec::new(), remove: vec!["bella".parse().unwrap()] };
+    let change = world.change(Vec::new(), &["bella"]);
     world.approved("olga", change, &["both", "sara"]);
     let bundle = world.bundle(request);
     assert_eq!(bundle.check(&world.custody, world.now_ms).unwrap_err(), SessionError::NotApproved);
@@ -502,7 +507,11 @@ fn a_forged_bundle_is_not_believed() {
     assert_eq!(fails(&replace), SessionError::NotApproved);
     assert_eq!(fails(&|bundle| bundle.manifest.manifest.generation = 2), SessionError::Manifest);
     let own = |bundle: &mut Bundle| {
-        let change = Action::ChangePeople { add: vec![person("thief", &[Role::Owner])], remove: Vec::new() };
+        let change = Action::ChangePeople {
+            after: bundle.charter.id(),
+            add: vec![person("thief", &[Role::Owner])],
+            remove: Vec::new(),
+        };
         let (at_ms, expires_ms) = (1, 2);
         let request = Request {
             custody: bundle.charter.id(),
@@ -567,7 +576,101 @@ fn infra_clients_fetch_confirm_and_recover_under_the_same_rules() {
     assert_eq!(recover(&mut world, None).unwrap().submitted, 1);
     let submission = &world.bundle(session).session.submissions[0];
     let plain = process_key().open(&process_key().age_recipient(), &submission.sealed.0).unwrap();
-    assert_eq!(*manifest.identify(&plain).unwrap().1, *bare);
+    let bundle = world.bundle(session);
+    assert_eq!(*manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap().1, *bare);
 }
 
 use crate::guardian::Recipient;
+
+/// A change that was asked for before another one, and perhaps signed with a key that is gone, is overtaken.
+#[test]
+fn changes_of_people_follow_each_other() {
+    let mut world = World::with_guardians();
+    let first = world.change(vec![person("zoe", &[Role::Auditor])], &[]);
+    let second = world.change(vec![person("yann", &[Role::Auditor])], &[]);
+    let Ok(Answer::Waiting { request, .. }) = world.person("olga", first) else { panic!() };
+    world.approved("olga", second, &["boris", "sara"]);
+    world.approve("boris", request).unwrap();
+    assert_eq!(world.approve("sara", request), Err(Refusal::Overtaken));
+    let remove = world.change(Vec::new(), &["yann"]);
+    world.approved("olga", remove, &["boris", "sara"]);
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    let good = world.bundle(session);
+    good.check(&world.custody, world.now_ms).unwrap();
+    // Repeated, left out or moved, they are no history.
+    for order in [&[0, 1, 0][..], &[1], &[1, 0]] {
+        let mut bundle = good.clone();
+        bundle.history = order.iter().map(|at| good.history[*at].clone()).collect();
+        assert!(matches!(bundle.check(&world.custody, world.now_ms), Err(SessionError::History(_))), "{order:?}");
+    }
+}
+
+/// Somebody who asked with a key that was replaced since has not asked.
+#[test]
+fn p8_a_revoked_key_asks_for_nothing() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let Ok(Answer::Waiting { request, .. }) = world.person("olga", open) else { panic!() };
+    let mut olga = person("olga", &[Role::Operations]);
+    olga.key = key("olga-2").verify_key();
+    let change = world.change(vec![olga], &["olga"]);
+    world.approved("both", change, &["boris", "sara"]);
+    world.approve("boris", request).unwrap();
+    assert!(matches!(world.approve("sara", request), Ok(Answer::Waiting { .. })), "nothing is carried out");
+}
+
+/// What a host may write into a session by itself changes nothing that was signed.
+#[test]
+fn a_host_cannot_bring_an_old_session_back() {
+    let mut world = World::with_guardians();
+    let (one, two) = (world.create(1, &[5; 32]), world.create(2, &[6; 32]));
+    let open = world.open_action(&one, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    world.now_ms += 3 * 3_600_000;
+    let mut bundle = world.bundle(session);
+    bundle.session.expires_ms = u64::MAX;
+    assert_eq!(bundle.check(&world.custody, world.now_ms).unwrap_err(), SessionError::State(State::Expired));
+    // A set under the name of another one.
+    let Action::OpenRecovery(mut named) = world.open_action(&two, false) else { panic!() };
+    named.set = one;
+    let manifest = View::new(&world.memory).manifest(&two).unwrap().unwrap();
+    let asked = world.sign(By::Person("olga".parse().unwrap()), Action::OpenRecovery(named));
+    let approve = Action::Approve { request: asked.request.hash() };
+    let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
+    bundle.session.id = asked.request.hash();
+    (bundle.session.opened, bundle.manifest) = (Approved { request: asked, approvals: approvals.to_vec() }, manifest);
+    assert_eq!(bundle.check(&world.custody, world.now_ms).unwrap_err(), SessionError::Manifest);
+    // Opened by somebody who may not ask.
+    let open = world.open_action(&two, false);
+    let asked = world.sign(By::Person("cora".parse().unwrap()), open);
+    let approve = Action::Approve { request: asked.request.hash() };
+    let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
+    bundle.session.id = asked.request.hash();
+    bundle.session.opened = Approved { request: asked, approvals: approvals.to_vec() };
+    assert_eq!(bundle.check(&world.custody, world.now_ms).unwrap_err(), SessionError::NotApproved);
+}
+
+/// Whatever somebody sends, its entry can be written.
+#[test]
+fn p9_no_request_makes_an_entry_that_cannot_be_written() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let long = "\u{202e}".repeat(20_000);
+    let add = (0..300).map(|number| person(&format!("p{number}"), &[Role::Auditor])).collect();
+    let change = world.change(add, &[]);
+    let bad = (0..=255).map(|index| (index, long.clone())).collect();
+    let actions = [
+        Action::ReportFailure { set, index: 3, reason: long.clone() },
+        Action::Report(Findings { session: Hex([1; 32]), good: Vec::new(), bad, recognised: false }),
+        Action::AbortRecovery { session: Hex([1; 32]), reason: long.clone() },
+        change,
+    ];
+    for action in actions {
+        let refused = world.guardian("client-1", action);
+        assert!(refused.is_err());
+        world.entries.last().unwrap().to_bytes().unwrap();
+    }
+}

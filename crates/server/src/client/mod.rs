@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -66,7 +67,8 @@ pub struct Client {
 struct Inner {
     socket: Arc<str>,
     authority: Authority,
-    tls: TlsConnector,
+    /// None: without TLS, on this machine only.
+    tls: Option<TlsConnector>,
     settings: Settings,
     connection: Mutex<Option<SendRequest<Full<Bytes>>>>,
 }
@@ -88,11 +90,31 @@ impl Client {
     ///
     /// [`TlsError`] if the provider cannot do TLS 1.3.
     pub fn new(pin: Pin, socket: &str, settings: Settings) -> Result<Self, TlsError> {
-        let tls = TlsConnector::from(tls::client_config(pin)?);
+        Ok(Self::over(Some(tls::client_config(pin)?), socket, settings))
+    }
+
+    /// A client of the server that shows exactly this certificate (in DER).
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] if the provider cannot do TLS 1.3.
+    pub fn of_certificate(certificate: Vec<u8>, socket: &str, settings: Settings) -> Result<Self, TlsError> {
+        Ok(Self::over(Some(tls::exact_client_config(certificate)?), socket, settings))
+    }
+
+    /// A client without TLS, for a server on this machine. None for a socket that is not an address of this machine.
+    #[must_use]
+    pub fn without_tls(socket: &str, settings: Settings) -> Option<Self> {
+        let address: std::net::SocketAddr = socket.parse().ok()?;
+        address.ip().to_canonical().is_loopback().then(|| Self::over(None, socket, settings))
+    }
+
+    fn over(tls: Option<Arc<rustls::ClientConfig>>, socket: &str, settings: Settings) -> Self {
+        let tls = tls.map(TlsConnector::from);
         // Only for the `:authority` of requests, which no server looks at.
         let authority = socket.parse().unwrap_or_else(|_| Authority::from_static(SERVER_NAME));
         let connection = Mutex::new(None);
-        Ok(Self { inner: Arc::new(Inner { socket: socket.into(), authority, tls, settings, connection }) })
+        Self { inner: Arc::new(Inner { socket: socket.into(), authority, tls, settings, connection }) }
     }
 
     /// Where the server is.
@@ -197,7 +219,8 @@ impl Client {
 
 impl Inner {
     fn request(&self, ask: Ask) -> Result<Request<Full<Bytes>>, Error> {
-        let uri = Uri::builder().scheme(Scheme::HTTPS).authority(self.authority.clone()).path_and_query(ask.path);
+        let scheme = if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let uri = Uri::builder().scheme(scheme).authority(self.authority.clone()).path_and_query(ask.path);
         let built = uri.build().and_then(|uri| {
             let request = Request::builder().method(ask.method).uri(uri);
             request.header(header::CONTENT_TYPE, HeaderValue::from_static(ask.kind)).body(Full::new(ask.body))
@@ -233,11 +256,21 @@ impl Inner {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Error> {
         let tcp = TcpStream::connect(&*self.socket).await.map_err(|source| self.unreachable(source))?;
         tcp.set_nodelay(true).map_err(|source| self.unreachable(source))?;
+        let Some(connector) = &self.tls else {
+            return self.handshake(tcp).await;
+        };
         let name = ServerName::try_from(SERVER_NAME).map_err(|_| Error::Internal("server name"))?;
-        let tls = self.tls.connect(name, tcp).await.map_err(|source| Error::handshake(&self.socket, source))?;
+        let tls = connector.connect(name, tcp).await.map_err(|source| Error::handshake(&self.socket, source))?;
         if tls.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(Error::Tls { socket: Arc::clone(&self.socket), reason: TlsReason::NoHttp2 });
         }
+        self.handshake(tls).await
+    }
+
+    async fn handshake<S>(&self, stream: S) -> Result<SendRequest<Full<Bytes>>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -246,7 +279,8 @@ impl Inner {
             .initial_stream_window_size(2 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024)
             .max_header_list_size(16 * 1024);
-        let (sender, connection) = builder.handshake(TokioIo::new(tls)).await.map_err(|source| self.broken(source))?;
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(|source| self.broken(source))?;
         let socket = Arc::clone(&self.socket);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

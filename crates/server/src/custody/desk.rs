@@ -8,8 +8,10 @@ use quorumkeep_custody::delivery;
 use quorumkeep_custody::keeper::{Answer, Decision, Delivered, Keeper, Progress, Refusal, ShareRef, Told, Word};
 use quorumkeep_custody::keys::SignKey;
 use quorumkeep_custody::names::Name;
+use quorumkeep_custody::people::Charter;
 use quorumkeep_custody::records::ReadError;
 use quorumkeep_custody::request::Signed;
+use quorumkeep_custody::session;
 use quorumkeep_custody::view::View;
 use quorumkeep_store::StoreError;
 use quorumkeep_store::custody::CustodyStore;
@@ -31,6 +33,15 @@ pub enum DeskError {
     Store(#[from] StoreError),
 }
 
+/// Nobody is believed to have a role because a document says so.
+fn check_people(view: &View<'_>, charter: &Charter) -> Result<(), DirectoryError> {
+    let read = |error: ReadError| DirectoryError::Read(error);
+    let history = view.history().map_err(read)?;
+    let folded = session::fold(charter.roster()?, &charter.id(), &history).map_err(|_| DirectoryError::Roster)?;
+    let same = view.charter().map_err(read)? == *charter && view.roster().map_err(read)? == folded;
+    if same { Ok(()) } else { Err(DirectoryError::Roster) }
+}
+
 /// The one writer of a custody.
 pub struct Desk {
     custody: Hash,
@@ -48,6 +59,7 @@ impl Desk {
         let directory = CustodyDir::open(path)?;
         let store = CustodyStore::open(&directory.database())?;
         let (custody, service, log) = (directory.custody(), directory.service_key(), directory.log_key());
+        check_people(&View::new(&store), directory.charter())?;
         Ok(Self { custody, service, log, store })
     }
 

@@ -9,11 +9,14 @@ use quorumkeep_custody::keeper;
 use quorumkeep_custody::keys::{SignKey, derive};
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::{self, Charter, Person};
+use quorumkeep_custody::records::ReadError;
 use quorumkeep_store::StoreError;
 use quorumkeep_store::custody::CustodyStore;
 use quorumkeep_store::files::{self, FilesError};
 use rand_core::{OsRng, RngCore};
 use zeroize::Zeroizing;
+
+use crate::files::{FileError, read_private};
 
 /// Bytes of the longest charter.
 const CHARTER_BYTES_MAX: usize = 256 * 1024;
@@ -26,6 +29,9 @@ pub enum DirectoryError {
     /// A file cannot be read or written, or is there already.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// The key may be read by others, or is not there.
+    #[error(transparent)]
+    KeyFile(#[from] FileError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -41,6 +47,12 @@ pub enum DirectoryError {
     /// The key is of another custody.
     #[error("service.key does not belong to charter.json: the files are of two custodies")]
     ForeignKey,
+    /// The database cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The roster is not what charter and history give.
+    #[error("the people in the database are not those that the charter and its approved changes give")]
+    Roster,
     /// The operating system has no randomness.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -94,7 +106,7 @@ impl CustodyDir {
     pub fn open(path: &Path) -> Result<Self, DirectoryError> {
         let bytes = files::read_bounded(&path.join("charter.json"), CHARTER_BYTES_MAX as u64)?;
         let charter: Charter = canonical::from_bytes(&bytes, CHARTER_BYTES_MAX)?;
-        let text = files::read_bounded(&path.join("service.key"), KEY_BYTES_MAX)?;
+        let text = read_private(&path.join("service.key"), KEY_BYTES_MAX)?;
         let mut seed = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.strip_suffix(b"\n").unwrap_or(&text), &mut *seed).map_err(|_| DirectoryError::Key)?;
         let directory = Self { path: path.to_owned(), charter, seed };

@@ -13,13 +13,13 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::guard::{Shares, Taken};
-use super::{Limits, Peer};
+use super::{Limits, Peer, PeerCertificate};
 use crate::metrics::HttpMetrics;
 
 /// The pause after the system refused to accept (too many open files, for example).
@@ -27,7 +27,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 struct Shared {
-    acceptor: TlsAcceptor,
+    /// None: without TLS, on this machine only.
+    acceptor: Option<TlsAcceptor>,
     router: Router,
     limits: Limits,
     metrics: HttpMetrics,
@@ -42,7 +43,7 @@ struct Place {
 
 pub(super) async fn accept_loop(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
     limits: Limits,
     metrics: HttpMetrics,
@@ -51,7 +52,7 @@ pub(super) async fn accept_loop(
     let each = limits.connections_per_address;
     let (slots, counts) = (Arc::new(Semaphore::new(limits.connections)), Shares::new(each, each, limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let (grace, acceptor) = (limits.grace, TlsAcceptor::from(tls));
+    let (grace, acceptor) = (limits.grace, tls.map(TlsAcceptor::from));
     let shared = Arc::new(Shared { acceptor, router, limits, metrics, stop: stop.clone() });
     loop {
         let accepted = tokio::select! {
@@ -95,14 +96,36 @@ fn admit(tcp: TcpStream, peer: SocketAddr, slots: &Arc<Semaphore>, counts: &Shar
 async fn serve(tcp: TcpStream, peer: SocketAddr, place: Place, shared: Arc<Shared>) {
     let _place = place;
     let _ = tcp.set_nodelay(true);
-    let handshake = tokio::time::timeout(shared.limits.handshake, shared.acceptor.accept(tcp)).await;
+    let Some(acceptor) = &shared.acceptor else {
+        let _open = shared.metrics.connection_opened();
+        return run(tcp, Spoken::Either, From { peer, certificate: None }, &shared).await;
+    };
+    let handshake = tokio::time::timeout(shared.limits.handshake, acceptor.accept(tcp)).await;
     let tls = match handshake {
         Ok(Ok(tls)) => tls,
         Ok(Err(error)) => return handshake_failed(&shared, peer, &error),
         Err(_) => return handshake_failed(&shared, peer, &io::ErrorKind::TimedOut.into()),
     };
     let _open = shared.metrics.connection_opened();
-    run(tls, peer, &shared).await;
+    let session = tls.get_ref().1;
+    let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    let certificate = shown.map(|shown| PeerCertificate(shown.as_ref().into()));
+    run(tls, spoken, From { peer, certificate }, &shared).await;
+}
+
+/// Whose connection it is.
+struct From {
+    peer: SocketAddr,
+    certificate: Option<PeerCertificate>,
+}
+
+/// What both sides agreed on in the handshake. Without TLS there is none, and the first bytes decide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Http1,
+    Http2,
+    Either,
 }
 
 fn handshake_failed(shared: &Shared, peer: SocketAddr, error: &io::Error) {
@@ -150,8 +173,8 @@ impl Drop for Running {
     }
 }
 
-/// HTTP/2 if both sides agreed on it in the handshake, else HTTP/1.1; never a guess from the first bytes.
-fn builder(tls: &TlsStream<TcpStream>, limits: &Limits) -> Builder<TokioExecutor> {
+/// HTTP/2 if both sides agreed on it in the handshake, else HTTP/1.1; under TLS never a guess from the first bytes.
+fn builder(spoken: Spoken, limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -166,14 +189,24 @@ fn builder(tls: &TlsStream<TcpStream>, limits: &Limits) -> Builder<TokioExecutor
         .max_concurrent_streams(limits.requests_per_connection)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
-    if tls.get_ref().1.alpn_protocol() == Some(b"h2") { builder.http2_only() } else { builder.http1_only() }
+    match spoken {
+        Spoken::Http1 => builder.http1_only(),
+        Spoken::Http2 => builder.http2_only(),
+        Spoken::Either => builder,
+    }
 }
 
-async fn run(tls: TlsStream<TcpStream>, peer: SocketAddr, shared: &Shared) {
+async fn run<S>(stream: S, spoken: Spoken, from: From, shared: &Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let activity = Arc::new(Activity::new());
     let (router, counted) = (TowerToHyperService::new(shared.router.clone()), Arc::clone(&activity));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(Peer(from.peer));
+        if let Some(certificate) = &from.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let running = Running::start(&counted);
         let answer = router.call(request);
         async move {
@@ -181,8 +214,8 @@ async fn run(tls: TlsStream<TcpStream>, peer: SocketAddr, shared: &Shared) {
             answer.await
         }
     });
-    let builder = builder(&tls, &shared.limits);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(tls), service));
+    let builder = builder(spoken, &shared.limits);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = expired(shared, &activity) => None,

@@ -34,6 +34,10 @@ use crate::metrics::HttpMetrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
+/// The certificate that the client showed in the handshake, in DER; in the extensions of every request if it showed one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate(pub Arc<[u8]>);
+
 /// Every bound of the server.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -113,6 +117,14 @@ pub enum BindError {
         /// The system's error.
         source: io::Error,
     },
+    /// Others could listen in.
+    #[error(
+        "{address} can be reached from other machines, so it needs TLS: give a certificate, or listen at 127.0.0.1"
+    )]
+    Plain {
+        /// Where.
+        address: SocketAddr,
+    },
     /// Anything else, such as an address that this machine does not have.
     #[error("cannot listen at {address}: {source}")]
     Other {
@@ -137,7 +149,7 @@ impl BindError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    tls: Arc<rustls::ServerConfig>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     limits: Limits,
     metrics: HttpMetrics,
 }
@@ -151,6 +163,27 @@ impl Server {
     pub async fn bind(
         address: SocketAddr,
         tls: Arc<rustls::ServerConfig>,
+        limits: Limits,
+        metrics: HttpMetrics,
+    ) -> Result<Self, BindError> {
+        Self::listen(address, Some(tls), limits, metrics).await
+    }
+
+    /// The same without TLS, at an address that only this machine can reach.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::Plain`] for any other address; [`BindError`].
+    pub async fn bind_plain(address: SocketAddr, limits: Limits, metrics: HttpMetrics) -> Result<Self, BindError> {
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(BindError::Plain { address });
+        }
+        Self::listen(address, None, limits, metrics).await
+    }
+
+    async fn listen(
+        address: SocketAddr,
+        tls: Option<Arc<rustls::ServerConfig>>,
         limits: Limits,
         metrics: HttpMetrics,
     ) -> Result<Self, BindError> {

@@ -17,6 +17,7 @@
 
 mod binding;
 mod certificate;
+mod exact;
 mod verify;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 
 pub use certificate::{Certificates, Identity, LIFETIME, TlsError};
+pub use exact::{Certified, FileError, exact_client_config, make_certificate, read_certificate};
 pub use verify::{Pin, PinError, pin_error};
 
 /// The protocols that a server offers: HTTP/2 first.

@@ -74,29 +74,15 @@ impl Writer<'_> {
     fn all(&mut self, verified: &Verified) -> Result<(), AuditFault> {
         for level in 0..Tile::levels(verified.size) {
             for tile in Tile::of_level(Kind::Hashes { level }, verified.size) {
-                let bytes = self.hashes(level, &tile)?;
+                let bytes = hashes(self.log, level, &tile)?;
                 self.put(&tile.path(), &bytes)?;
             }
         }
         for tile in Tile::of_level(Kind::Entries, verified.size) {
-            let records = read(self.log.conn(), tile.index * u64::from(WIDTH), tile.width.into())?;
-            self.put(&tile.path(), &bundle(records.iter().map(|record| record.bytes.as_slice())))?;
+            let bytes = entries(self.log, &tile)?;
+            self.put(&tile.path(), &bytes)?;
         }
         self.put(CHECKPOINT, &verified.note)
-    }
-
-    fn hashes(&self, level: u8, tile: &Tile) -> Result<Vec<u8>, AuditFault> {
-        let mut nodes = StoredNodes::new(self.log.conn())?;
-        let first = tile.index * u64::from(WIDTH);
-        if level == 0 {
-            return Ok(nodes.leaves(first, tile.width.into())?.concat());
-        }
-        let mut bytes = Vec::new();
-        for place in first..first + u64::from(tile.width) {
-            // They were verified within the same snapshot.
-            bytes.extend(nodes.stored(level * HEIGHT, place)?.ok_or(AuditFault::Tree { first: place, last: place })?);
-        }
-        Ok(bytes)
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<(), AuditFault> {
@@ -113,6 +99,41 @@ impl Writer<'_> {
         write_atomic(&path, bytes, READABLE)?;
         self.exported.written += 1;
         Ok(())
+    }
+}
+
+fn hashes(log: &AuditReader, level: u8, tile: &Tile) -> Result<Vec<u8>, AuditFault> {
+    let mut nodes = StoredNodes::new(log.conn())?;
+    let first = tile.index * u64::from(WIDTH);
+    if level == 0 {
+        return Ok(nodes.leaves(first, tile.width.into())?.concat());
+    }
+    let mut bytes = Vec::new();
+    for place in first..first + u64::from(tile.width) {
+        bytes.extend(nodes.stored(level * HEIGHT, place)?.ok_or(AuditFault::Tree { first: place, last: place })?);
+    }
+    Ok(bytes)
+}
+
+fn entries(log: &AuditReader, tile: &Tile) -> Result<Vec<u8>, AuditFault> {
+    let records = read(log.conn(), tile.index * u64::from(WIDTH), tile.width.into())?;
+    Ok(bundle(records.iter().map(|record| record.bytes.as_slice())))
+}
+
+impl AuditReader {
+    /// The file of this name in an exported log (`tile/0/000`, `tile/entries/x001/234.p/7`), made now; none if the log is
+    /// not so long. It is read, not verified: that is for whoever takes it, against a signed checkpoint.
+    ///
+    /// # Errors
+    /// [`AuditFault`].
+    pub fn tile(&self, path: &str) -> Result<Option<Vec<u8>>, AuditFault> {
+        let _snapshot = snapshot(self.conn())?;
+        let size = self.head()?.size;
+        let Some(tile) = Tile::parse(path).filter(|tile| tile.is_in(size)) else { return Ok(None) };
+        match tile.kind {
+            Kind::Hashes { level } => hashes(self, level, &tile).map(Some),
+            Kind::Entries => entries(self, &tile).map(Some),
+        }
     }
 }
 

@@ -108,7 +108,7 @@ pub struct Create {
     scheme: Scheme,
     /// Share the secret itself, without a container. Only for 16 to 64 random bytes: a secret that can be guessed would be given
     /// away by its commitments.
-    #[arg(long)]
+    #[arg(long, requires = "public_key")]
     direct: bool,
     /// The public key of the secret, by which it is recognised: secp256k1:HEX, ed25519:HEX or bls12381g1:HEX.
     #[arg(long, value_name = "KEY")]
@@ -174,11 +174,12 @@ pub fn matrix(report: Report, analysis: &Analysis) -> Report {
         report = report.line(format!("{:<44} {}", format!("everything of {entity}"), yes(survives)));
     }
     report = report.line("Who could recover together (nobody of a line can be left out):");
-    for coalition in &analysis.coalitions {
+    let coalitions = analysis.coalitions();
+    for coalition in &coalitions {
         let names: Vec<&str> = coalition.iter().map(Name::as_str).collect();
         report = report.line(format!("  {}", names.join(" + ")));
     }
-    report.field("placement", analysis)
+    report.field("placement", analysis).field("coalitions", coalitions)
 }
 
 impl Create {
@@ -219,8 +220,16 @@ impl Create {
         });
         let manifest = match set {
             Ok(manifest) => manifest,
-            Err(failure) => {
+            // Only a rule that refused says that there is no set. After anything else it may exist, and needs its containers.
+            Err(failure) if matches!(failure.code.exit(), 3 | 4) => {
                 self.clear(made);
+                return Err(failure);
+            }
+            Err(mut failure) => {
+                let dir = self.out_dir.display();
+                failure.help = format!(
+                    "Look with quorumkeep backup status whether the set exists. If it does, {dir} belongs to it."
+                );
                 return Err(failure);
             }
         };

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorumkeep_custody::bytes::Blob;
+use quorumkeep_custody::bytes::{Blob, Hex};
 use quorumkeep_custody::canonical;
 use quorumkeep_custody::delivery::Receipt;
 use quorumkeep_custody::guardian::ENVELOPE_BYTES_MAX;
-use quorumkeep_custody::keeper::Answer;
+use quorumkeep_custody::keeper::{Answer, Delivered, id_of};
 use quorumkeep_custody::manifest::{MANIFEST_BYTES_MAX, Manifest, SignedManifest};
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::request::{Action, SetId};
 use quorumkeep_server::files::read_bounded;
-use quorumkeep_store::files::{PRIVATE, private_directory, write_atomic};
+use quorumkeep_store::files::{PRIVATE, private_directory, write_atomic, write_new};
+use sha2::{Digest as _, Sha256};
 
 use crate::commands::custody::answered;
 use crate::custody_link::{As, At};
@@ -94,17 +95,20 @@ impl Deliver {
     pub fn run(self) -> Result<Report> {
         let key = self.share.by.load()?.of(Kind::Guardian)?;
         let mut link = self.share.at.open()?;
-        let index = index_of(&link.manifest(&self.share.set)?.manifest, key.name())?;
+        let set = self.share.set;
+        let index = index_of(&link.manifest(&set)?.manifest, key.name())?;
         private_directory(&self.out_dir)?;
-        let Answer::Envelope(delivered) = link.ask(&key, Action::Deliver { set: self.share.set, index })? else {
+        let Answer::Envelope(delivered) = link.ask(&key, Action::Deliver { set: set.clone(), index })? else {
             return Err(Failure::new(Code::Failed, "the custody gave another answer than an envelope"));
         };
         let Blob(envelope) = &delivered.envelope;
+        check_delivered(&delivered, &set, index)?;
         let manifest = [canonical::to_bytes(&delivered.manifest), b"\n".to_vec()].concat();
         let voucher = serde_json::json!({ "voucher": delivered.voucher, "signature": delivered.signature });
-        write_atomic(&self.out_dir.join("manifest.json"), &manifest, 0o644)?;
+        // A folder holds one share; what is in it already is the same or stays.
+        keep(&self.out_dir.join("manifest.json"), &manifest, 0o644)?;
+        keep(&self.out_dir.join("envelope.bin"), envelope, PRIVATE)?;
         write_atomic(&self.out_dir.join("voucher.json"), format!("{voucher}\n").as_bytes(), 0o644)?;
-        write_atomic(&self.out_dir.join("envelope.bin"), envelope, PRIVATE)?;
         let text = format!(
             "share {index} is in {}; check it and sign for it: quorumkeep backup confirm",
             self.out_dir.display()
@@ -112,6 +116,26 @@ impl Deliver {
         let report = Report::text(text).field("index", index).field("dir", &self.out_dir);
         Ok(report.field("voucher", &delivered.voucher).field("signature", delivered.signature))
     }
+}
+
+/// Is it the manifest and the envelope that were asked for?
+fn check_delivered(delivered: &Delivered, set: &SetId, index: u8) -> Result<()> {
+    delivered.manifest.check()?;
+    let manifest = &delivered.manifest.manifest;
+    let sha256 = Hex(Sha256::digest(&delivered.envelope.0).into());
+    let same = manifest.entry(index).is_some_and(|entry| entry.envelope_sha256 == sha256);
+    if same && id_of(manifest) == *set {
+        return Ok(());
+    }
+    Err(Failure::new(Code::EnvelopeMismatch, "what was delivered is not the envelope of this set"))
+}
+
+/// Writes a file that is not there; the same bytes may be there.
+fn keep(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    if path.symlink_metadata().is_ok() && *read_bounded(path, MANIFEST_BYTES_MAX as u64)? == bytes {
+        return Ok(());
+    }
+    Ok(write_new(path, bytes, mode)?)
 }
 
 impl Confirm {

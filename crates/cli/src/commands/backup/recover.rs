@@ -8,7 +8,7 @@ use quorumkeep_custody::guardian::{GuardianKey, Recipient};
 use quorumkeep_custody::manifest::Manifest;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, SetId};
-use quorumkeep_custody::session::{Bundle, State, Verdict};
+use quorumkeep_custody::session::{Bundle, Session, State, Verdict};
 use quorumkeep_custody::share;
 use quorumkeep_custody::view::session_view;
 use rand_core::OsRng;
@@ -245,17 +245,27 @@ impl Submit {
         }
         let index = index_of(&own, key.name())?;
         let share = own.open(index, &key.guardian(), &read_envelope(&self.dir.join("envelope.bin"))?)?;
-        let sealed = sealed_for(&own, index, &share, &open.process.recipient)?;
+        let sealed = sealed_for(&bundle.session, &own, index, &share, &open.process.recipient)?;
+        let (recipient, reason) = (recipient_text(&open.recipient), quorumkeep_audit::printable(&open.reason));
+        let alarm = if open.break_glass { "; BREAK-GLASS: one approval only" } else { "" };
+        crate::report::warn(&format!("the secret goes to {recipient}, because: {reason}{alarm}"));
         let action = Action::SubmitShare { session: self.look.session, index, sealed };
         let answer = link.ask(&key, action)?;
         Ok(answered(&answer, &format!("share {index} is submitted")).field("index", index))
     }
 }
 
-fn sealed_for(manifest: &Manifest, index: u8, bare: &[u8], process: &Recipient) -> Result<Blob> {
+fn recipient_text(recipient: &Recipient) -> String {
+    match recipient {
+        Recipient::Age(text) => text.clone(),
+        Recipient::Secp256k1(point) => point.to_string(),
+    }
+}
+
+fn sealed_for(session: &Session, manifest: &Manifest, index: u8, bare: &[u8], process: &Recipient) -> Result<Blob> {
     let wrong = || Failure::new(Code::Failed, "the share cannot be sealed");
     let (place, _) = manifest.place(index).ok_or_else(wrong)?;
-    let plain = share::encode(&place, bare).ok_or_else(wrong)?;
+    let plain = session.wrap(share::encode(&place, bare).ok_or_else(wrong)?);
     Ok(Blob(process.seal(&plain, &mut OsRng).map_err(|_| wrong())?))
 }
 
@@ -297,7 +307,8 @@ fn open_submission(
     sealed: &[u8],
 ) -> core::result::Result<Zeroizing<Vec<u8>>, String> {
     let plain = own.open(&own.age_recipient(), sealed).map_err(|error| error.to_string())?;
-    let (found, share) = bundle.manifest.manifest.identify(&plain).map_err(|error| error.to_string())?;
+    let bound = bundle.session.unwrap(&plain).ok_or("the share was given to another session")?;
+    let (found, share) = bundle.manifest.manifest.identify(bound).map_err(|error| error.to_string())?;
     if found == index { Ok(share) } else { Err(format!("this is share {found}, not {index}")) }
 }
 
@@ -346,7 +357,14 @@ impl Finish {
         let key = found.recover()?;
         let manifest = found.bundle.manifest.manifest.clone();
         quorumkeep_node::failpoints::hit(quorumkeep_node::failpoints::Point::CustodyWriteBefore);
-        let files = restore::seal_to(&manifest, &key, &open.recipient, &self.set_dir, &self.out_dir, as_json)?;
+        let files = restore::seal_to(
+            &manifest,
+            &key,
+            &open.recipient,
+            (&self.set_dir, &self.out_dir),
+            &self.look.session,
+            as_json,
+        )?;
         quorumkeep_node::failpoints::hit(quorumkeep_node::failpoints::Point::CustodyWriteAfter);
         found.say(Action::Complete { session: self.look.session })?;
         let text = format!("the secret is in {}, sealed to its recipient", self.out_dir.display());

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::container;
 use quorumkeep_custody::guardian::Recipient;
 use quorumkeep_custody::manifest::{Container, Manifest};
@@ -97,8 +98,9 @@ impl Restore {
         }
         for path in &self.share {
             let bytes = read_bounded(path, SHARE_FILE_BYTES_MAX)?;
-            let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-            match manifest.identify(bytes) {
+            // As it is: a share may end in the byte of a newline. Then without the one that an editor put there.
+            let stripped = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            match manifest.identify(&bytes).or_else(|_| manifest.identify(stripped)) {
                 Ok(share) => good.push(share),
                 Err(why) => bad.push(format!("{}: {why}", path.display())),
             }
@@ -176,7 +178,13 @@ fn to_store(manifest: &Manifest, key: &[u8], set_dir: &Path, store: &MpcStore) -
     for (container, file) in containers(manifest, set_dir)? {
         let mut plain = Zeroizing::new(Vec::new());
         let reader = container::open(key, &container.name, file)?;
-        reader.take(mpc_store::FILE_BYTES_MAX).read_to_end(&mut plain)?;
+        reader.take(mpc_store::FILE_BYTES_MAX + 1).read_to_end(&mut plain)?;
+        if plain.len() as u64 > mpc_store::FILE_BYTES_MAX {
+            return Err(Failure::new(
+                Code::BadFile,
+                format!("the container {} is too long for a store", container.name),
+            ));
+        }
         match container.name.as_str() {
             SECRET => files.share = plain,
             _ => files.keydata = Some(plain),
@@ -197,14 +205,19 @@ pub fn seal_to(
     manifest: &Manifest,
     key: &[u8],
     recipient: &Recipient,
-    set_dir: &Path,
-    out_dir: &Path,
+    (set_dir, out_dir): (&Path, &Path),
+    session: &Hash,
     as_json: bool,
 ) -> Result<Vec<PathBuf>> {
     let files: Vec<(&Container, File)> = containers(manifest, set_dir)?;
     private_directory(out_dir)?;
+    if out_dir.canonicalize()? == set_dir.canonicalize()? {
+        return Err(Failure::usage("--out-dir must be another folder than --set-dir"));
+    }
+    // The session is in the name: another one replaces nothing, and the same one may be finished again after a crash.
+    let session: String = session.to_string().chars().take(16).collect();
     if files.is_empty() {
-        let path = out_dir.join("secret.sealed");
+        let path = out_dir.join(format!("secret-{session}.sealed"));
         let sealed = recipient.seal(key, &mut OsRng).map_err(|error| Failure::new(Code::BadRecipient, error))?;
         quorumkeep_store::files::write_atomic(&path, &sealed, 0o600)?;
         return Ok(vec![path]);
@@ -215,7 +228,7 @@ pub fn seal_to(
     let to: age::x25519::Recipient = text.parse().map_err(|error| Failure::new(Code::BadRecipient, error))?;
     let mut written = Vec::new();
     for (container, file) in files {
-        let path = out_dir.join(format!("{}.age", container.name));
+        let path = out_dir.join(format!("{}-{session}.age", container.name));
         let mut output = Output::create(&path, true, true)?;
         let mut progress = Progress::new("sealing", Some(container.bytes), as_json);
         let encryptor = age::Encryptor::with_recipients(core::iter::once(&to as _));

@@ -3,7 +3,9 @@
 use clap::Args;
 use comfy_table::Table;
 use quorumkeep_custody::delivery::State;
+use quorumkeep_custody::guardian::Guardian;
 use quorumkeep_custody::names::Name;
+use quorumkeep_custody::placement;
 use quorumkeep_custody::request::SetId;
 use quorumkeep_custody::view::{Overview, SetView, ShareView};
 
@@ -38,8 +40,9 @@ impl Status {
         let report = overview_text(&overview).field("status", &overview);
         match &self.set {
             Some(set) => {
-                link.manifest(set)?;
-                Ok(link.analysis(set)?.map_or(Report::text(""), |analysis| matrix(report, &analysis)))
+                let manifest = link.manifest(set)?.manifest;
+                let guardians: Vec<Guardian> = manifest.shares.into_iter().map(|share| share.guardian).collect();
+                Ok(matrix(report, &placement::analyse(manifest.threshold, &guardians)?))
             }
             None => Ok(report),
         }

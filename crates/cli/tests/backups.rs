@@ -205,7 +205,8 @@ fn a_secret_is_backed_up_and_recovered_under_watch() {
     assert!(!custody.0.path("out").exists(), "nothing is written before the second approval");
     custody.commit(session, &["sara", "boris"]);
     custody.finish(session).ok();
-    assert_eq!(names(&custody.0.path("out")), ["keydata.age", "secret.age"]);
+    let short = &session[..16];
+    assert_eq!(names(&custody.0.path("out")), [format!("keydata-{short}.age"), format!("secret-{short}.age")]);
     assert!(custody.audit()["ok"].as_bool().unwrap());
 }
 
@@ -413,7 +414,7 @@ fn a_kill_at_every_point_loses_nothing_and_doubles_nothing() {
         killed_at(&custody, point, &finish);
     }
     custody.finish(session).ok();
-    assert_eq!(names(&custody.0.path("out")), ["secret.age"]);
+    assert_eq!(names(&custody.0.path("out")), [format!("secret-{}.age", &session[..16])]);
     assert_eq!(custody.recorded("recovery.submit"), 3);
     custody.audit();
 }
@@ -421,7 +422,7 @@ fn a_kill_at_every_point_loses_nothing_and_doubles_nothing() {
 /// Every point that is named for custody stands in the test above.
 #[test]
 fn every_custody_point_is_played() {
-    let text = include_str!("custody.rs");
+    let text = include_str!("backups.rs");
     for point in Point::ALL.iter().map(|point| point.name()).filter(|name| name.starts_with("custody.")) {
         assert!(text.contains(&format!("\"{point}\"")), "{point}");
     }
