@@ -14,6 +14,7 @@ use crate::guardian::Recipient;
 use crate::keys::Signature;
 use crate::names::Name;
 use crate::records::{ReadError, Records, Table, Writes};
+use crate::request::REASON_CHARS_MAX;
 use crate::session::{Session, State};
 use crate::share;
 
@@ -105,7 +106,7 @@ impl Keeper<'_> {
                 Word::Received => run.received_by(&share.client, &id, share.index)?,
                 Word::Confirmed(receipt) => run.confirm_by(&share.client, &id, share.index, receipt, entry)?,
                 Word::Failed(reason) => {
-                    entry.details.insert("reason".into(), reason.clone());
+                    entry.details.insert("reason".into(), reason.chars().take(REASON_CHARS_MAX).collect());
                     run.failed_by(&share.client, &id, share.index, reason)?
                 }
             };

@@ -11,7 +11,7 @@ mod sets;
 
 use std::collections::BTreeMap;
 
-use quorumkeep_audit::{Entry, Outcome};
+use quorumkeep_audit::{Entry, EntryError, Outcome};
 use serde::{Deserialize, Serialize};
 
 pub use approvals::{Fate, Pending};
@@ -177,6 +177,17 @@ pub(crate) fn entry_of(signed: &Signed, now_ms: u64) -> Entry {
     entry.request_sha256 = Some(request.hash().to_string());
     entry.signature = Some(signed.signature.to_string());
     describe(&request.action, &mut entry);
+    entry
+}
+
+/// An entry that the log can take: what is too long is left out and said to be. A request must not be able to stop the log by
+/// what is in it; its hash is in the entry all the same.
+#[must_use]
+pub fn fitting(mut entry: Entry) -> Entry {
+    if matches!(entry.to_bytes(), Err(EntryError::TooLarge)) {
+        let count = entry.details.len();
+        entry.details = [("left_out".to_owned(), format!("{count} details, too long for an entry"))].into();
+    }
     entry
 }
 
