@@ -19,6 +19,7 @@ use quorumkeep_server::custody::remote::{Remote, refusal};
 use quorumkeep_server::problem::Code;
 use quorumkeep_server::tls;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 fn work<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
@@ -37,22 +38,35 @@ fn newcomer(name: &str) -> Action {
     Action::ChangePeople { after: Hex([0; 32]), add: vec![person], remove: vec![] }
 }
 
-/// Entries of the audit log of this event and result.
-fn entries(served: &Served, event: &str, result: &str) -> Vec<Value> {
-    let all = raw(served, "GET /audit/entries?from=0 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"");
+/// The texts of the audit log.
+fn log(served: &Served) -> Vec<String> {
+    let all = raw(served, &get("/audit/entries?from=0"), b"");
     let body: Vec<Value> = serde_json::from_str(all.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert!(body.len() < 256, "more entries than one answer has");
-    let parsed = body.iter().map(|row| serde_json::from_str::<Value>(row["entry"].as_str().unwrap()).unwrap());
+    body.iter().map(|row| row["entry"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Entries of the audit log of this event and result.
+fn entries(served: &Served, event: &str, result: &str) -> Vec<Value> {
+    let parsed = log(served).into_iter().map(|entry| serde_json::from_str::<Value>(&entry).unwrap());
     parsed.filter(|entry| entry["event"] == event && entry["result"] == result).collect()
 }
 
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+}
+
 /// A request by hand, and everything that comes back.
-fn raw(served: &Served, head: &str, body: &[u8]) -> String {
+fn raw_bytes(served: &Served, head: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(served.url().strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    answer
+}
+
+fn raw(served: &Served, head: &str, body: &[u8]) -> String {
+    String::from_utf8_lossy(&raw_bytes(served, head, body)).into_owned()
 }
 
 fn post_head(length: usize) -> String {
@@ -154,6 +168,35 @@ fn p11_a_lost_answer_is_asked_for_again_and_another_request_of_that_number_refus
     assert_eq!(entries(&served, "guardian.add", "ok").len(), 1);
 }
 
+/// Nobody stops the service by what he writes into a request.
+#[test]
+fn p9_a_request_that_is_too_long_for_the_log_is_recorded_all_the_same() {
+    let custody = Custody::new();
+    let served = plain(&custody);
+    let remote = served.remote();
+    work(async {
+        let many = |prefix: &str, count: u32| {
+            let person = |number| Person {
+                name: format!("{prefix}-{number}").parse().unwrap(),
+                key: key(&format!("{number}-{prefix}")).verify_key(),
+                roles: [Role::Auditor].into(),
+            };
+            Action::ChangePeople { add: (0..count).map(person).collect(), remove: vec![] }
+        };
+        assert_eq!(reason(remote.handle(&custody.signed("sven", many(&"a".repeat(50), 2000))).await), "role_missing");
+        let asked = custody.signed("olga", many(&"b".repeat(50), 250));
+        remote.handle(&asked).await.unwrap();
+        for by in ["boris", "sara"] {
+            remote.handle(&custody.approval(by, &asked)).await.unwrap();
+        }
+        assert_eq!(remote.roster().await.unwrap().people().count(), 255);
+    });
+    let told = entries(&served, "people.change", "ok");
+    assert!(told[0]["details"]["left_out"].as_str().unwrap().starts_with("250 "), "{told:?}");
+    assert_eq!(told[0]["approvers"].as_array().unwrap().len(), 2);
+    assert!(raw(&served, &get("/health"), b"").starts_with("HTTP/1.1 200 "));
+}
+
 #[test]
 fn p11_a_second_process_on_the_directory_is_refused() {
     let custody = Custody::new();
@@ -199,7 +242,6 @@ fn what_is_read_is_what_is_there_and_nothing_secret() {
         assert!(bundle.check(&custody.id, now_ms()).is_ok());
         assert!(remote.bundle(&custody.id).await.unwrap().is_none());
     });
-    let get = |path: &str| raw(&served, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), b"");
     for (path, status) in [
         ("/health", "200"),
         ("/openapi.json", "200"),
@@ -215,9 +257,13 @@ fn what_is_read_is_what_is_there_and_nothing_secret() {
         ("/custody/sessions/zz", "400"),
         ("/custody/envelopes", "404"),
     ] {
-        let answer = get(path);
+        let answer = raw(&served, &get(path), b"");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
     }
+    // A tile is the hashes of the entries (RFC 6962: SHA-256 of a zero byte and the entry).
+    let hashes: Vec<u8> =
+        log(&served).iter().take(3).flat_map(|entry| Sha256::digest([b"\0", entry.as_bytes()].concat())).collect();
+    assert!(raw_bytes(&served, &get("/audit/tile/0/000.p/3"), b"").ends_with(&hashes));
     let bad = raw(&served, &post_head(9), b"{\"a\" : 1}");
     assert!(bad.starts_with("HTTP/1.1 400 ") && bad.contains("\"reason\":\"request_malformed\""), "{bad}");
     let huge = raw(&served, &post_head(5 << 20), b"");

@@ -246,6 +246,8 @@ def confirm(config, client, index, pb):
         refused(send, said, C.INVALID_ARGUMENT, "receipt_invalid", [("quorumkeep-confirmation-bin", signature)])
     for signature in (right[:63], b""):
         refused(send, said, C.INVALID_ARGUMENT, "confirmation_invalid", [("quorumkeep-confirmation-bin", signature)])
+    long = pb.ShareConfirmationRequest(**client.share(index), failure_reason="\U0001f511" * 15_000)
+    refused(send, long, C.INVALID_ARGUMENT, "text_invalid")
     both = pb.ShareConfirmationRequest(**client.share(index), failure_reason="x")
     refused(send, both, C.INVALID_ARGUMENT, "confirmation_invalid", [("quorumkeep-confirmation-bin", right)])
     for _ in range(2):

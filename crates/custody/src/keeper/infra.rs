@@ -14,6 +14,7 @@ use crate::guardian::Recipient;
 use crate::keys::Signature;
 use crate::names::Name;
 use crate::records::{ReadError, Records, Table, Writes};
+use crate::request::REASON_CHARS_MAX;
 use crate::session::{Session, State, Submission, Verdict};
 use crate::share;
 
@@ -105,7 +106,7 @@ impl Keeper<'_> {
                 Word::Received => run.received_by(&share.client, &id, share.index)?,
                 Word::Confirmed(receipt) => run.confirm_by(&share.client, &id, share.index, receipt, entry)?,
                 Word::Failed(reason) => {
-                    entry.details.insert("reason".into(), reason.clone());
+                    entry.details.insert("reason".into(), reason.chars().take(REASON_CHARS_MAX).collect());
                     run.failed_by(&share.client, &id, share.index, reason)?
                 }
             };
@@ -151,7 +152,6 @@ impl Keeper<'_> {
         let mut run = self.run(records, now_ms);
         match work(&mut run, &mut entry) {
             Ok(value) => {
-                super::bound(&mut entry);
                 run.entries.push(entry);
                 let decision =
                     Decision { answer: Ok(Answer::Done), writes: run.draft.into_writes(), entries: run.entries };
@@ -161,7 +161,6 @@ impl Keeper<'_> {
             Err(Stop::Refused(refusal)) => {
                 (entry.result, entry.reason) = (Outcome::Refused, Some(refusal.code().to_owned()));
                 entry.details.insert("message".into(), refusal.to_string());
-                super::bound(&mut entry);
                 let decision = Decision { answer: Err(refusal), writes: Writes::new(), entries: vec![entry] };
                 Ok(Told { decision, value: None })
             }

@@ -11,7 +11,7 @@ mod sets;
 
 use std::collections::BTreeMap;
 
-use quorumkeep_audit::{Entry, Outcome};
+use quorumkeep_audit::{Entry, EntryError, Outcome};
 use serde::{Deserialize, Serialize};
 
 pub use approvals::{Fate, Pending};
@@ -182,6 +182,17 @@ pub(crate) fn entry_of(signed: &Signed, now_ms: u64) -> Entry {
     entry
 }
 
+/// An entry that the log can take: what is too long is left out and said to be. A request must not be able to stop the log by
+/// what is in it; its hash is in the entry all the same.
+#[must_use]
+pub fn fitting(mut entry: Entry) -> Entry {
+    if matches!(entry.to_bytes(), Err(EntryError::TooLarge)) {
+        let count = entry.details.len();
+        entry.details = [("left_out".to_owned(), format!("{count} details, too long for an entry"))].into();
+    }
+    entry
+}
+
 fn describe(action: &Action, entry: &mut Entry) {
     let mut set = |set: &crate::request::SetId, index: Option<u8>| {
         entry.key_id = Some(set.key_id.to_string());
@@ -230,24 +241,6 @@ fn describe(action: &Action, entry: &mut Entry) {
     }
     if let Some(reason) = reason {
         entry.details.insert("reason".into(), reason.clone());
-    }
-    bound(entry);
-}
-
-/// Details of the longest entry, and the characters of each: what somebody sends must not make an entry that cannot be written.
-const DETAILS_MAX: usize = 24;
-const DETAIL_CHARS_MAX: usize = 80;
-
-/// Cuts what is too long and says how much there was.
-pub(crate) fn bound(entry: &mut Entry) {
-    let all = entry.details.len();
-    let cut = |(name, text): (String, String)| {
-        let short = |text: &str| text.chars().take(DETAIL_CHARS_MAX).collect::<String>();
-        (short(&name), if text.chars().count() > 2 * DETAIL_CHARS_MAX { short(&text) + "..." } else { text })
-    };
-    entry.details = core::mem::take(&mut entry.details).into_iter().take(DETAILS_MAX).map(cut).collect();
-    if all > DETAILS_MAX {
-        entry.details.insert("details".into(), format!("{DETAILS_MAX} of {all}"));
     }
 }
 

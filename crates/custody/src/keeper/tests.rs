@@ -80,7 +80,7 @@ impl World {
         }
         assert!(decision.writes.is_empty() || !decision.entries.is_empty(), "what is done is recorded");
         self.memory.commit(decision.writes);
-        self.entries.extend(decision.entries);
+        self.entries.extend(decision.entries.into_iter().map(fitting));
         decision.answer
     }
 

@@ -246,6 +246,10 @@ async fn tile(State(shared): Service, Path(path): Path<String>) -> Result<Respon
 
 async fn health(State(shared): Service) -> Told<serde_json::Value> {
     let custody = shared.custody();
+    if shared.has_failed() {
+        let text = "A commit failed, and nothing is written any more: free the disk and start the service again.";
+        return Err(Problem::new(Code::NotReady, text));
+    }
     let sets = blocking(move || shared.read(|view, now_ms| Ok(view.sets("", now_ms)?.len())));
     match sets.await {
         Ok(sets) => Ok(Json(json!({"ok": true, "custody": custody, "sets": sets}))),

@@ -107,3 +107,41 @@ impl ClientCertVerifier for Clients {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_who_is_registered_once_and_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let clients = Clients::of(directory.path()).unwrap();
+        let (first, second) = (directory.path().join("first.pem"), directory.path().join("second.pem"));
+        for (file, key) in [(&first, "first.key"), (&second, "second.key")] {
+            tls::make_certificate(file, &directory.path().join(key), &["localhost".into()]).unwrap();
+        }
+        let certificate = tls::read_certificate(&first).unwrap();
+        let put = |from: &Path, name: &str| {
+            std::fs::copy(from, directory.path().join("clients").join(name)).unwrap();
+        };
+        assert_eq!(clients.name_of(&certificate), None);
+        put(&first, "custodian.pem");
+        put(&second, "cold.pem");
+        put(&directory.path().join("first.key"), "broken.pem");
+        assert_eq!(clients.name_of(&certificate).unwrap().as_str(), "custodian");
+        assert_eq!(clients.name_of(&tls::read_certificate(&second).unwrap()).unwrap().as_str(), "cold");
+        assert_eq!(clients.name_of(&certificate[1..]), None);
+        // The same under a name that is none counts for nothing; under a second name it is nobody's.
+        put(&first, "Custodian.pem");
+        put(&first, ".pem");
+        assert_eq!(clients.name_of(&certificate).unwrap().as_str(), "custodian");
+        put(&first, "another.pem");
+        assert_eq!(clients.name_of(&certificate), None);
+        std::fs::remove_file(directory.path().join("clients/another.pem")).unwrap();
+        assert!(clients.name_of(&certificate).is_some());
+        // Two certificates in one file are refused, so that nobody is added beside another.
+        let both = [std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()].concat();
+        std::fs::write(directory.path().join("clients/custodian.pem"), both).unwrap();
+        assert_eq!(clients.name_of(&certificate), None);
+    }
+}

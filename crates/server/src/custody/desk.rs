@@ -5,7 +5,9 @@ use std::path::Path;
 use quorumkeep_audit::LogKey;
 use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::delivery;
-use quorumkeep_custody::keeper::{Answer, Decision, Delivered, Keeper, Progress, Refusal, ShareRef, Told, Word};
+use quorumkeep_custody::keeper::{
+    Answer, Decision, Delivered, Keeper, Progress, Refusal, ShareRef, Told, Word, fitting,
+};
 use quorumkeep_custody::keys::SignKey;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::Charter;
@@ -126,7 +128,8 @@ impl Desk {
     }
 
     fn commit(&mut self, decision: Decision) -> Result<Answer, DeskError> {
-        self.store.commit(&decision.writes, &self.log, &decision.entries)?;
+        let entries: Vec<_> = decision.entries.into_iter().map(fitting).collect();
+        self.store.commit(&decision.writes, &self.log, &entries)?;
         Ok(decision.answer?)
     }
 }

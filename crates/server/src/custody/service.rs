@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     desk: Mutex<Desk>,
     custody: Hash,
     database: PathBuf,
+    failed: AtomicBool,
     pub(super) metrics: Metrics,
 }
 
@@ -65,7 +67,16 @@ impl Shared {
     /// The only way to change something. Blocks the thread; what is asked at the same time is decided one after the other.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Desk, u64) -> Result<T, DeskError>) -> Result<T, DeskError> {
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut desk, now_ms())
+        let done = work(&mut desk, now_ms());
+        if matches!(done, Err(DeskError::Store(_))) {
+            self.failed.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    /// Did a commit fail? Then nothing is written any more until the service is started again.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Reads on a connection of its own: never waits for who writes.
@@ -109,7 +120,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let desk = Desk::open(&settings.dir)?;
     let (custody, metrics) = (desk.custody(), Metrics::default());
     let database = settings.dir.join("custody.db");
-    let shared = Arc::new(Shared { desk: Mutex::new(desk), custody, database, metrics });
+    let shared =
+        Arc::new(Shared { desk: Mutex::new(desk), custody, database, failed: AtomicBool::new(false), metrics });
     let http_metrics = HttpMetrics::new(&shared.metrics);
     let (stop, stopping) = watch::channel(false);
     let server = bind(&settings, http_metrics.clone()).await?;

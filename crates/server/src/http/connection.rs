@@ -98,7 +98,7 @@ async fn serve(tcp: TcpStream, peer: SocketAddr, place: Place, shared: Arc<Share
     let _ = tcp.set_nodelay(true);
     let Some(acceptor) = &shared.acceptor else {
         let _open = shared.metrics.connection_opened();
-        return run(tcp, Spoken::Either, From { peer, certificate: None }, &shared).await;
+        return run(tcp, Spoken::Either, Caller { peer, certificate: None }, &shared).await;
     };
     let handshake = tokio::time::timeout(shared.limits.handshake, acceptor.accept(tcp)).await;
     let tls = match handshake {
@@ -111,11 +111,11 @@ async fn serve(tcp: TcpStream, peer: SocketAddr, place: Place, shared: Arc<Share
     let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
     let shown = session.peer_certificates().and_then(<[_]>::first);
     let certificate = shown.map(|shown| PeerCertificate(shown.as_ref().into()));
-    run(tls, spoken, From { peer, certificate }, &shared).await;
+    run(tls, spoken, Caller { peer, certificate }, &shared).await;
 }
 
 /// Whose connection it is.
-struct From {
+struct Caller {
     peer: SocketAddr,
     certificate: Option<PeerCertificate>,
 }
@@ -196,15 +196,15 @@ fn builder(spoken: Spoken, limits: &Limits) -> Builder<TokioExecutor> {
     }
 }
 
-async fn run<S>(stream: S, spoken: Spoken, from: From, shared: &Shared)
+async fn run<S>(stream: S, spoken: Spoken, caller: Caller, shared: &Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::new());
     let (router, counted) = (TowerToHyperService::new(shared.router.clone()), Arc::clone(&activity));
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(from.peer));
-        if let Some(certificate) = &from.certificate {
+        request.extensions_mut().insert(Peer(caller.peer));
+        if let Some(certificate) = &caller.certificate {
             request.extensions_mut().insert(certificate.clone());
         }
         let running = Running::start(&counted);
