@@ -237,7 +237,8 @@ fn p7_nothing_of_an_entry_drives_the_terminal() {
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         let bad = |character: char| {
-            character != '\n' && (character.is_control() || ('\u{200b}'..='\u{206f}').contains(&character))
+            let bidi = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
+            (character != '\n' && character.is_control()) || bidi.iter().any(|range| range.contains(&character))
         };
         let found = text.chars().find(|character| bad(*character));
         assert_eq!(found, None, "{arguments:?}");
