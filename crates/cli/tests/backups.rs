@@ -472,7 +472,11 @@ fn p6_the_store_of_an_mpc_node_is_backed_up_and_restored() {
         }
         custody.0.run(&arguments)
     };
-    restore("mpc", "store-pass").fails(4, "file_exists");
+    // The same secret is there: nothing to write. Another one is not replaced.
+    assert_eq!(restore("mpc", "store-pass").ok()["files"].as_array().unwrap().len(), 0);
+    mpc_file(&custody.0.path("other/k1/n1.enc"), &[&[0; 31][..], &[2]].concat());
+    restore("other", "store-pass").fails(4, "file_exists");
+    assert_eq!(names(&custody.0.path("other/k1")), ["n1.enc"]);
     restore("new", "store-pass").ok();
     let mode = fs::metadata(custody.0.path("new/k1/n1.enc")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use custody::{Custody, Served, key, now_ms, own_guardian};
+use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::canonical;
 use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::people::{Person, Role};
@@ -33,9 +34,9 @@ fn reason(answer: Result<Answer, Error>) -> String {
     refusal(&answer.unwrap_err()).unwrap().to_owned()
 }
 
-fn newcomer(name: &str) -> Action {
+fn newcomer(name: &str, after: Hash) -> Action {
     let person = Person { name: name.parse().unwrap(), key: key(name).verify_key(), roles: [Role::Auditor].into() };
-    Action::ChangePeople { after: Hex([0; 32]), add: vec![person], remove: vec![] }
+    Action::ChangePeople { after, add: vec![person], remove: vec![] }
 }
 
 /// The texts of the audit log.
@@ -79,8 +80,10 @@ fn p8_approvals_at_the_same_time_carry_it_out_once() {
     let served = plain(&custody);
     let (one, other) = (served.remote(), served.remote());
     work(async {
+        let mut after = custody.id;
         for round in 0..12 {
-            let asked = custody.signed("olga", newcomer(&format!("person-{round}")));
+            let asked = custody.signed("olga", newcomer(&format!("person-{round}"), after));
+            after = asked.request.hash();
             assert!(matches!(one.handle(&asked).await.unwrap(), Answer::Waiting { .. }));
             // Both seats at once: whoever comes second carries it out, and nobody else does.
             let (boris, sara) = (custody.approval("boris", &asked), custody.approval("sara", &asked));
@@ -108,10 +111,10 @@ fn p8_one_person_is_one_person_and_only_the_very_request_is_approved() {
     let served = plain(&custody);
     let remote = served.remote();
     work(async {
-        let asked = custody.signed("both", newcomer("nora"));
+        let asked = custody.signed("both", newcomer("nora", custody.id));
         remote.handle(&asked).await.unwrap();
         assert_eq!(reason(remote.handle(&custody.approval("both", &asked)).await), "self_approval");
-        let asked = custody.signed("olga", newcomer("nora"));
+        let asked = custody.signed("olga", newcomer("nora", custody.id));
         remote.handle(&asked).await.unwrap();
         let first = remote.handle(&custody.approval("both", &asked)).await.unwrap();
         assert!(matches!(&first, Answer::Waiting { approvals, .. } if approvals.len() == 1), "{first:?}");
@@ -119,7 +122,7 @@ fn p8_one_person_is_one_person_and_only_the_very_request_is_approved() {
         assert_eq!(reason(remote.handle(&custody.approval("both", &asked)).await), "approved_already");
         // What is approved is a hash: another action has another, and the old signature does not fit it.
         let mut edited = asked.clone();
-        edited.request.action = newcomer("mallory");
+        edited.request.action = newcomer("mallory", custody.id);
         assert_eq!(reason(remote.handle(&custody.approval("sara", &edited)).await), "not_waiting");
         assert_eq!(reason(remote.handle(&edited).await), "request_signature");
         // A token taken from one approval and put on another.
@@ -181,7 +184,7 @@ fn p9_a_request_that_is_too_long_for_the_log_is_recorded_all_the_same() {
                 key: key(&format!("{number}-{prefix}")).verify_key(),
                 roles: [Role::Auditor].into(),
             };
-            Action::ChangePeople { add: (0..count).map(person).collect(), remove: vec![] }
+            Action::ChangePeople { after: custody.id, add: (0..count).map(person).collect(), remove: vec![] }
         };
         assert_eq!(reason(remote.handle(&custody.signed("sven", many(&"a".repeat(50), 2000))).await), "role_missing");
         let asked = custody.signed("olga", many(&"b".repeat(50), 250));

@@ -51,15 +51,15 @@ impl Run<'_> {
         {
             return Err(Refusal::Text("the recipient: containers are sealed to age recipients only; it").into());
         }
+        if let Some(other) = self.live_session(&open.set.key_id, &open.set.node_id)? {
+            return Err(Refusal::SessionOpen(other.id).into());
+        }
         let id = approved.request.request.hash();
         let all = self.draft.list::<Session>(Table::Session, "").or_stop()?;
         let same_key =
             |session: &Session| session.parameters().is_some_and(|other| other.process.signing == open.process.signing);
         if all.iter().any(|(_, session)| session.id != id && same_key(session)) {
             return Err(Refusal::ProcessKey.into());
-        }
-        if let Some(other) = self.live_session(&open.set.key_id, &open.set.node_id)? {
-            return Err(Refusal::SessionOpen(other.id).into());
         }
         let session = Session {
             id: approved.request.request.hash(),

@@ -316,8 +316,13 @@ fn p11_a_repeated_request_gets_the_first_answer_and_another_body_a_refusal() {
     let signed = world.sign(by.clone(), Action::Deliver { set: set.clone(), index: 3 });
     let first = world.handle(&signed).unwrap();
     world.now_ms += 1000;
-    let entries = world.entries.len();
     assert_eq!(world.handle(&signed).unwrap(), first);
+    let sets = View::new(&world.memory).sets("", world.now_ms).unwrap();
+    assert_eq!(sets[0].shares[2].attempts, 1, "handed out again, and sent once");
+    let retry = world.sign(By::Person("olga".parse().unwrap()), Action::RetryDelivery { set: set.clone(), index: 4 });
+    assert_eq!(world.handle(&retry), Ok(Answer::Done));
+    let entries = world.entries.len();
+    assert_eq!(world.handle(&retry), Ok(Answer::Done));
     assert_eq!(world.entries.len(), entries, "nothing was done twice");
     let mut other = signed.request.clone();
     other.action = Action::ReportFailure { set, index: 3, reason: "x".into() };
