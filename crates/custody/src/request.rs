@@ -132,9 +132,10 @@ pub struct Findings {
     pub recognised: bool,
 }
 
-/// What is asked.
+/// What is asked. Requests come one at a time; a box around the larger ones would save nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)]
 pub enum Action {
     /// Changes who is in the roster.
     ChangePeople {
