@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use quorumkeep_audit::{Entry, LogKey};
-use quorumkeep_store::audit::{TABLES, append, prove, verify};
+use quorumkeep_store::audit::{Appender, TABLES, prove, verify};
 use rusqlite::{Connection, params};
 
-use crate::report::{Failure, Report, Samples, timed};
+use crate::report::{Failure, Report, Samples, timed, timed_processor};
 
 /// Entries of one transaction while the large log is built.
 const BATCH: u64 = 1_000;
@@ -34,25 +34,30 @@ pub fn run(arguments: &Arguments, rounds: usize) -> Result<Report, Failure> {
     };
     let key = LogKey::from_seed("bench", &[7; 32])?;
     let mut conn = open(&home.path().join("custody.db"))?;
-    build(&mut conn, &key, arguments.entries)?;
+    let mut log = Appender::default();
+    build(&mut conn, &mut log, &key, arguments.entries)?;
     let mut size = arguments.entries;
-    let [mut bare, mut appended, mut proof, mut rate] = [(); 4].map(|()| Samples::default());
+    let [mut bare, mut appended, mut proof, mut rate, mut work] = [(); 5].map(|()| Samples::default());
     for _ in 0..rounds {
-        bare.push(per_second(COMMITS, || (0..COMMITS).try_for_each(|_| commit(&mut conn, None)))?);
-        appended.push(per_second(COMMITS, || {
-            (size..size + COMMITS).try_for_each(|seq| commit(&mut conn, Some((&key, seq))))
-        })?);
+        let (without, with) = commits(&mut conn, &mut log, &key, size)?;
+        bare.push(without.median());
+        appended.push(with.median());
         size += COMMITS;
         proof.push(1e6 / per_second(PROOFS, || (0..PROOFS).try_for_each(|at| prove_one(&conn, &key, size, at)))?);
-        rate.push(per_second(size, || verify(&conn, key.verifier(), &mut |_| {}).map(drop).map_err(Into::into))?);
+        let (processor, verified) = timed_processor(|| {
+            per_second(size, || verify(&conn, key.verifier(), &mut |_| {}).map(drop).map_err(Into::into))
+        });
+        rate.push(verified?);
+        work.push(size as f64 / processor.as_secs_f64());
     }
     let mut report = Report::new("audit");
     report.figure("entries", size as f64);
-    report.samples("bare_commits_per_second", &bare);
-    report.samples("appends_per_second", &appended);
+    report.samples("bare_commit_us", &bare);
+    report.samples("commit_with_entry_us", &appended);
     report.figure("append_ratio", appended.median() / bare.median());
     report.samples("proof_us", &proof);
     report.samples("verified_entries_per_second", &rate);
+    report.samples("verified_entries_per_processor_second", &work);
     Ok(report)
 }
 
@@ -67,11 +72,11 @@ fn open(path: &Path) -> Result<Connection, Failure> {
     Ok(conn)
 }
 
-fn build(conn: &mut Connection, key: &LogKey, entries: u64) -> Result<(), Failure> {
+fn build(conn: &mut Connection, log: &mut Appender, key: &LogKey, entries: u64) -> Result<(), Failure> {
     for first in (0..entries).step_by(BATCH as usize) {
         let batch: Vec<Entry> = (first..entries.min(first + BATCH)).map(entry).collect();
         let tx = conn.transaction()?;
-        append(&tx, key, &batch)?;
+        log.append(&tx, key, &batch)?;
         tx.commit()?;
     }
     Ok(())
@@ -91,12 +96,22 @@ fn entry(seq: u64) -> Entry {
     entry
 }
 
+/// Commits in turn, one without an entry and one with it, so that a busy disk disturbs both: microseconds of each.
+fn commits(conn: &mut Connection, log: &mut Appender, key: &LogKey, size: u64) -> Result<(Samples, Samples), Failure> {
+    let (mut without, mut with) = (Samples::default(), Samples::default());
+    for seq in size..size + COMMITS {
+        without.push(1e6 / per_second(1, || commit(conn, None))?);
+        with.push(1e6 / per_second(1, || commit(conn, Some((&mut *log, key, seq))))?);
+    }
+    Ok((without, with))
+}
+
 /// One durable transaction with one row of an operation, and the entry that records it.
-fn commit(conn: &mut Connection, record: Option<(&LogKey, u64)>) -> Result<(), Failure> {
+fn commit(conn: &mut Connection, record: Option<(&mut Appender, &LogKey, u64)>) -> Result<(), Failure> {
     let tx = conn.transaction()?;
-    tx.execute("INSERT INTO operations (what) VALUES (?1)", params![[7_u8; 200]])?;
-    if let Some((key, seq)) = record {
-        append(&tx, key, &[entry(seq)])?;
+    tx.prepare("INSERT INTO operations (what) VALUES (?1)")?.execute(params![[7_u8; 200]])?;
+    if let Some((log, key, seq)) = record {
+        log.append(&tx, key, &[entry(seq)])?;
     }
     Ok(tx.commit()?)
 }

@@ -10,12 +10,14 @@
 //! | `ibe` | partial signatures, recovery of an application key, encryption against `commonware-cryptography` |
 //! | `file` | our age recipient against age's own X25519 recipient; `--large`: resident memory for 4 GiB |
 //! | `audit` | appending to the audit log against bare commits of the same database; proofs and verification of 1,000,000 entries |
+//! | `custody` | the state of 10,000 backup sets, in the process and by `backup status` |
 //! | `slip39` | SLIP-39 split and combine against the Python reference |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
 
 mod audit;
+mod custody;
 mod dkg;
 mod dkg_http;
 mod file;
@@ -64,6 +66,8 @@ enum Command {
     Ibe(ibe::Arguments),
     /// Appending to the audit log, proofs, verification.
     Audit(audit::Arguments),
+    /// The state of many backup sets at a glance.
+    Custody(custody::Arguments),
     /// Mnemonics of SLIP-39.
     Slip39(slip39::Arguments),
     /// What `sign` is measured against, in a process of its own.
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Command::Growth(options) => dkg::growth::run(options, rounds),
         Command::Ibe(options) => ibe::run(options, rounds),
         Command::Audit(options) => audit::run(options, rounds),
+        Command::Custody(options) => custody::run(options, rounds),
         Command::Slip39(options) => slip39::run(options, rounds),
         Command::DkgMemory { n } => return dkg::child(*n),
         Command::SignFloor { seconds } => {

@@ -1,9 +1,11 @@
 //! What a command says when it succeeds: one text for people and one JSON object for programs.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -11,13 +13,16 @@ use crate::failure::Failure;
 #[derive(Debug, Default)]
 pub struct Report {
     text: String,
-    fields: Map<String, Value>,
+    fields: Fields,
 }
+
+/// The members of an object, encoded: a large report is not built a second time as a tree of values.
+type Fields = BTreeMap<String, String>;
 
 impl Report {
     /// A report that begins with this text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), fields: Map::new() }
+        Self { text: text.into(), fields: Fields::new() }
     }
 
     /// One more line for people.
@@ -31,21 +36,20 @@ impl Report {
 
     /// One more field for programs.
     pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
-        self.fields.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.fields.insert(name.to_owned(), encode(&value));
         self
     }
 
     /// Prints it to standard output. A reader that went away is no failure.
-    pub fn print(self, as_json: bool) {
+    pub fn print(mut self, as_json: bool) {
         if !as_json {
             if !self.text.is_empty() {
                 print_line(&self.text);
             }
             return;
         }
-        let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(true))]);
-        object.extend(self.fields);
-        print_line(&ascii(&Value::Object(object).to_string()));
+        self.fields.entry("ok".to_owned()).or_insert_with(|| encode(&true));
+        print_line(&ascii(&object(&self.fields)));
     }
 }
 
@@ -55,9 +59,9 @@ pub fn print_failure(failure: &Failure, as_json: bool) {
     let Failure { code, message, help, report } = failure;
     if as_json {
         let error = json!({ "code": code.text(), "message": message, "help": help });
-        let mut object = Map::from_iter([("ok".to_owned(), Value::Bool(false)), ("error".to_owned(), error)]);
-        object.extend(report.iter().flat_map(|report| report.fields.clone()));
-        print_line(&ascii(&Value::Object(object).to_string()));
+        let mut fields = Fields::from([("ok".to_owned(), encode(&false)), ("error".to_owned(), encode(&error))]);
+        fields.extend(report.iter().flat_map(|report| report.fields.clone()));
+        print_line(&ascii(&object(&fields)));
         return;
     }
     if let Some(report) = report {
@@ -67,9 +71,21 @@ pub fn print_failure(failure: &Failure, as_json: bool) {
     let _ = writeln!(out, "error: {message}\n help: {help}\n code: {} (exit status {})", code.text(), code.exit());
 }
 
+fn encode(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| Value::Null.to_string())
+}
+
+fn object(fields: &Fields) -> String {
+    let members: Vec<String> = fields.iter().map(|(name, json)| format!("{}:{json}", encode(name))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
 /// The same JSON in printable ASCII: text of others cannot drive a terminal or turn the direction of text. Outside of its
 /// strings JSON has no other characters.
-fn ascii(json: &str) -> String {
+fn ascii(json: &str) -> Cow<'_, str> {
+    if json.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return json.into();
+    }
     let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
     for character in json.chars() {
@@ -78,7 +94,7 @@ fn ascii(json: &str) -> String {
             other => other.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
         }
     }
-    out
+    out.into()
 }
 
 /// One line on standard output.

@@ -85,10 +85,14 @@ impl Custody {
     }
 
     fn create(&self, more: &[&str]) -> Answer {
+        self.0.run(&self.create_arguments(more))
+    }
+
+    fn create_arguments<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
         let start = ["backup", "create", "--as", "olga.key", "--key-id", "k1", "--node-id", "n1"];
         let guardians = GUARDIANS.iter().flat_map(|(name, ..)| ["--guardian", name]).collect::<Vec<_>>();
         let claim = ["--survives-shares", "2", "--survives-side", "server"];
-        self.run(&[&start[..], &guardians, &claim, &["--secret-file", "secret"], more].concat())
+        [&start[..], &guardians, &claim, &["--secret-file", "secret", "--custody", "c"], more].concat()
     }
 
     fn deliver(&self, name: &str) -> Answer {
@@ -148,12 +152,16 @@ impl Custody {
     }
 
     fn restore(&self, guardians: &[&str], out: &str) -> Answer {
+        self.0.run(&self.restore_arguments(guardians, out).iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn restore_arguments(&self, guardians: &[&str], out: &str) -> Vec<String> {
         let files: Vec<String> = guardians.iter().map(|name| format!("d-{name}/envelope.bin")).collect();
         let keys: Vec<String> = guardians.iter().map(|name| format!("{name}.key")).collect();
         let mut arguments = vec!["backup", "restore", "--manifest", "set/manifest.json", "--out-dir", out];
         arguments.extend(files.iter().flat_map(|file| ["--envelope", file.as_str()]));
         arguments.extend(keys.iter().flat_map(|key| ["--key", key.as_str()]));
-        self.0.run(&arguments)
+        arguments.into_iter().map(str::to_owned).collect()
     }
 
     fn status(&self) -> Value {
@@ -225,6 +233,34 @@ fn three_guardians_restore_on_an_empty_machine() {
         assert_eq!(fs::read(custody.0.path("back/secret")).unwrap(), SECRET, "{scheme}");
         custody.restore(&["client-1", "bank-1", "vault-1"], "back").fails(4, "file_exists");
     }
+}
+
+/// Containers are streams: however large the secret is, no process holds much of it. `VmHWM` never falls while a process lives.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_secret_needs_little_memory() {
+    const LIMIT_KIB: u64 = 64 * 1024;
+    let custody = Custody::new();
+    let length = 256 << 20;
+    fs::File::create(custody.0.path("secret")).unwrap().set_len(length).unwrap();
+    let peak = |mut command: std::process::Command| {
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let (path, mut peak) = (format!("/proc/{}/status", child.id()), 0);
+        while child.try_wait().unwrap().is_none() {
+            let status = fs::read_to_string(&path).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+            peak = line.map_or(peak, |kib| kib.parse().unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(child.wait().unwrap().success());
+        assert!((1..LIMIT_KIB).contains(&peak), "{peak} KiB");
+    };
+    let create = custody.create_arguments(&["--out-dir", "set"]);
+    peak(custody.0.command(&create));
+    custody.delivered();
+    let restore = custody.restore_arguments(&["client-1", "bank-1", "vault-1"], "back");
+    peak(custody.0.command(&restore.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert_eq!(fs::metadata(custody.0.path("back/secret")).unwrap().len(), length);
 }
 
 #[test]

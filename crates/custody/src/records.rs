@@ -100,8 +100,13 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// [`ReadError`].
     pub fn list<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<Vec<(String, T)>, ReadError> {
-        let mut all: BTreeMap<String, Vec<u8>> = self.records.list(table, prefix)?.into_iter().collect();
+        let stored = self.records.list(table, prefix)?;
         let written = self.writes.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
+        let mut written = written.peekable();
+        if written.peek().is_none() {
+            return stored.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect();
+        }
+        let mut all: BTreeMap<String, Vec<u8>> = stored.into_iter().collect();
         all.extend(written.map(|((_, key), bytes)| (key.clone(), bytes.clone())));
         all.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect()
     }

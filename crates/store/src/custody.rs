@@ -8,7 +8,7 @@ use quorumkeep_custody::records::{ReadError, Records, Table, Writes};
 use quorumkeep_node::failpoints::Point;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::audit;
+use crate::audit::{self, Appender};
 use crate::error::StoreError;
 use crate::files;
 use crate::open::{self, Format};
@@ -28,6 +28,7 @@ CREATE TABLE documents (
 /// The database of one custody. One process writes; others may read beside it with [`CustodyReader`].
 pub struct CustodyStore {
     connection: Connection,
+    log: Appender,
     // A failed commit: what is on the disk is known only after opening again.
     stopped: bool,
     // Held until the connection is closed; fields are dropped in this order.
@@ -56,7 +57,7 @@ impl CustodyStore {
                 audit::append(transaction, key, entries).map(drop)
             })
         })?;
-        Ok(Self { connection: open::connect(path, FORMAT)?, stopped: false, _lock: lock })
+        Ok(Self { connection: open::connect(path, FORMAT)?, log: Appender::default(), stopped: false, _lock: lock })
     }
 
     /// Opens the database.
@@ -71,7 +72,7 @@ impl CustodyStore {
         let path = &open::real_path(path)?;
         let lock = open::lock(path)?;
         open::remove_leftovers(path)?;
-        Ok(Self { connection: open::connect(path, FORMAT)?, stopped: false, _lock: lock })
+        Ok(Self { connection: open::connect(path, FORMAT)?, log: Appender::default(), stopped: false, _lock: lock })
     }
 
     /// Commits documents and the entries that record why, in one transaction.
@@ -100,7 +101,7 @@ impl CustodyStore {
         }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         write(&transaction, writes)?;
-        audit::append(&transaction, key, entries)?;
+        self.log.append(&transaction, key, entries)?;
         points(entries, true);
         transaction.commit()?;
         points(entries, false);

@@ -2,12 +2,12 @@
 
 use quorumkeep_audit::tree::leaf_hash;
 use quorumkeep_audit::{Checkpoint, Entry, Frontier, LogKey};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::STORED_LEVEL;
 use super::read::{Head, HeadRow};
 use crate::StoreError;
-use crate::schema::{from_sql, to_sql};
+use crate::schema::to_sql;
 
 /// Appends entries and signs the new head, all in the caller's transaction: whoever commits it commits the operation and
 /// its record, or neither.
@@ -18,11 +18,52 @@ use crate::schema::{from_sql, to_sql};
 /// [`StoreError::Unrecorded`] for an entry that breaks a rule; [`StoreError::Damaged`] if the log does not end with a head
 /// that this key signed. After an error the transaction MUST be rolled back.
 pub fn append(tx: &Transaction<'_>, key: &LogKey, entries: &[Entry]) -> Result<Head, StoreError> {
-    let old = HeadRow::load(tx)?;
-    let (mut edge, mut last_ms) = match &old {
-        Some(head) => (head.trusted_edge(tx, key)?, head.last_ms),
-        None => (empty(tx)?, 0),
-    };
+    Appender::default().append(tx, key, entries)
+}
+
+/// Appends again and again without verifying the signature of its own last head each time. Everything else is looked at as
+/// [`append`] does: what is remembered is that this key signed these bytes, which stays true whatever becomes of the
+/// transaction.
+#[derive(Default)]
+pub struct Appender {
+    /// A checkpoint, and the public key that it was signed with.
+    signed: Option<(Vec<u8>, String)>,
+}
+
+impl Appender {
+    /// As [`append`].
+    ///
+    /// # Errors
+    /// Those of [`append`].
+    pub fn append(&mut self, tx: &Transaction<'_>, key: &LogKey, entries: &[Entry]) -> Result<Head, StoreError> {
+        let old = HeadRow::load(tx)?;
+        let (edge, last_ms) = match &old {
+            Some(head) => (head.trusted_edge(&self.believe(&head.note, key)?)?, head.last_ms),
+            None => (empty(tx)?, 0),
+        };
+        let head = append_to(tx, key, edge, last_ms, entries)?;
+        self.signed = Some((head.note.clone(), key.verifier().encode().to_owned()));
+        Ok(head)
+    }
+
+    /// The checkpoint in these bytes, if the key signed them.
+    fn believe(&self, note: &[u8], key: &LogKey) -> Result<Checkpoint, StoreError> {
+        let known = |(bytes, by): &(Vec<u8>, String)| bytes == note && by == key.verifier().encode();
+        let read = match self.signed.as_ref().is_some_and(known) {
+            true => Checkpoint::unverified(note),
+            false => Checkpoint::open(note, key.verifier()),
+        };
+        read.map_err(|error| StoreError::damaged(format!("the audit log: {error}")))
+    }
+}
+
+fn append_to(
+    tx: &Transaction<'_>,
+    key: &LogKey,
+    mut edge: Frontier,
+    mut last_ms: u64,
+    entries: &[Entry],
+) -> Result<Head, StoreError> {
     let (first, mut encoded) = (edge.size(), Vec::with_capacity(entries.len()));
     for entry in entries {
         let entry = in_order(entry, last_ms);
@@ -64,16 +105,10 @@ fn in_order(entry: &Entry, last_ms: u64) -> Entry {
 
 /// A log without a head has no entries either: somebody removed its head otherwise.
 fn empty(tx: &Transaction<'_>) -> Result<Frontier, StoreError> {
-    match last_seq(tx)? {
-        None => Ok(Frontier::default()),
-        Some(_) => Err(StoreError::damaged("the audit log has entries and no checkpoint")),
+    match tx.query_row("SELECT EXISTS (SELECT 1 FROM audit_entries)", [], |row| row.get(0))? {
+        false => Ok(Frontier::default()),
+        true => Err(StoreError::damaged("the audit log has entries and no checkpoint")),
     }
-}
-
-fn last_seq(tx: &Transaction<'_>) -> Result<Option<u64>, StoreError> {
-    let sql = "SELECT seq FROM audit_entries ORDER BY seq DESC LIMIT 1";
-    let last = tx.prepare(sql)?.query_row([], |row| row.get(0)).optional()?;
-    last.map(from_sql).transpose()
 }
 
 /// A row that is there already was not put there by us.
@@ -99,13 +134,11 @@ fn sign(key: &LogKey, edge: &Frontier) -> Result<Head, StoreError> {
 }
 
 impl HeadRow {
-    /// The edge, if it leads to a checkpoint that this key signed and the entries end where it says.
-    fn trusted_edge(&self, tx: &Transaction<'_>, key: &LogKey) -> Result<Frontier, StoreError> {
-        let believed = Checkpoint::open(&self.note, key.verifier());
-        let head = believed.map_err(|error| StoreError::damaged(format!("the audit log: {error}")))?;
+    /// The edge, if it leads to this checkpoint and the entries end where it says.
+    fn trusted_edge(&self, head: &Checkpoint) -> Result<Frontier, StoreError> {
         let edge = self.edge(head.size).filter(|edge| edge.root() == head.root);
         let edge = edge.ok_or_else(|| StoreError::damaged("the edge of the audit log is not its checkpoint's"))?;
-        if last_seq(tx)? != head.size.checked_sub(1) {
+        if self.last_seq != head.size.checked_sub(1) {
             return Err(StoreError::damaged("the audit log does not end where its checkpoint says"));
         }
         Ok(edge)

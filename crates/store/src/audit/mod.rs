@@ -2,7 +2,7 @@
 //!
 //! | function | what |
 //! |---|---|
-//! | [`append`] | entries, tree and the signed checkpoint, in the caller's transaction |
+//! | [`append`], [`Appender`] | entries, tree and the signed checkpoint, in the caller's transaction |
 //! | [`head`], [`read`], [`prove`], [`consistency`] | what is there, and proofs of it |
 //! | [`verify`] | everything computed again from the entries; the first bad entry is named |
 //! | [`AuditReader`] | the same on a connection of its own that never writes, beside a running writer |
@@ -33,7 +33,7 @@ mod nodes;
 mod read;
 mod verify;
 
-pub use append::append;
+pub use append::{Appender, append};
 pub use export::{Exported, export};
 pub use fault::{AuditFault, Verified};
 pub use folder::AuditFolder;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use quorumkeep_audit::tree::{self, Hash, check_consistency, check_inclusion, leaf_hash};
 use quorumkeep_audit::{Checkpoint, Entry, Frontier, InclusionProof, Verifier};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::fault::{AuditFault, Verified};
 use super::nodes::StoredNodes;
@@ -39,14 +39,18 @@ pub struct HeadRow {
     edge: Vec<u8>,
     pub last_ms: u64,
     pub note: Vec<u8>,
+    /// The number of the last entry, which is of the other table.
+    pub last_seq: Option<u64>,
 }
 
 impl HeadRow {
     pub fn load(conn: &Connection) -> Result<Option<Self>, StoreError> {
-        let mut statement = conn.prepare("SELECT edge, last_ms, note FROM audit_head WHERE id = 1")?;
-        let row = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        let Some((edge, last_ms, note)) = row else { return Ok(None) };
-        Ok(Some(Self { edge, last_ms: from_sql(last_ms)?, note }))
+        let sql = "SELECT edge, last_ms, note, (SELECT max(seq) FROM audit_entries) FROM audit_head WHERE id = 1";
+        let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?));
+        let Some((edge, last_ms, note, last_seq)) = conn.query_row(sql, [], columns).optional()? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { edge, last_ms: from_sql(last_ms)?, note, last_seq: last_seq.map(from_sql).transpose()? }))
     }
 
     /// The edge of a tree of this size, if it is one.

@@ -40,7 +40,7 @@ pub fn run(command: Backup, as_json: bool) -> Result<Report> {
     match command {
         Backup::Plan(command) => command.run(),
         Backup::Create(command) => command.run(as_json),
-        Backup::Status(command) => command.run(),
+        Backup::Status(command) => command.run(as_json),
         Backup::Deliver(command) => command.run(),
         Backup::Confirm(command) => command.run(),
         Backup::Fail(command) => command.run(),

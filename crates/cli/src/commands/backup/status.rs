@@ -29,7 +29,7 @@ pub struct Status {
 
 impl Status {
     /// Shows it.
-    pub fn run(self) -> Result<Report> {
+    pub fn run(self, as_json: bool) -> Result<Report> {
         let link = self.at.open()?;
         let prefix = match (&self.key_id, &self.set) {
             (Some(key), _) => format!("{key}/"),
@@ -37,7 +37,9 @@ impl Status {
             _ => String::new(),
         };
         let overview = link.overview(&prefix)?;
-        let report = overview_text(&overview).field("status", &overview);
+        // The table of many sets is much work for nothing if nobody reads it.
+        let text = if as_json { Report::default() } else { overview_text(&overview) };
+        let report = text.field("status", &overview);
         match &self.set {
             Some(set) => {
                 let manifest = link.manifest(set)?.manifest;

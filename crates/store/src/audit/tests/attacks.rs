@@ -200,3 +200,36 @@ fn p7_forged_lines_stay_one_entry() {
     assert_eq!((records.len(), &records[0].entry), (1, &forged));
     assert!(records[0].bytes.iter().all(|byte| (0x20..=0x7e).contains(byte)));
 }
+
+/// What an appender remembers spares it a signature; whatever else is wrong with the head is found as without it.
+#[test]
+fn p9_an_appender_believes_only_what_its_key_signed() {
+    let mut log = Log::new();
+    let mut appender = Appender::default();
+    for seq in 0..3 {
+        let tx = log.conn.transaction().unwrap();
+        appender.append(&tx, &log.key, &[entry(seq)]).unwrap();
+        // One that is rolled back: the head is again the one before.
+        if seq != 1 {
+            tx.commit().unwrap();
+        }
+    }
+    assert_eq!(log.verify().unwrap().size, 2);
+    let mut refused = |key: &LogKey, change: &str| {
+        let tx = log.conn.transaction().unwrap();
+        assert_eq!(tx.execute(change, []).unwrap(), 1, "{change}");
+        matches!(appender.append(&tx, key, &[entry(9)]), Err(StoreError::Damaged { .. }))
+    };
+    let other = LogKey::from_seed(ORIGIN, &[8; 32]).unwrap();
+    assert!(refused(&other, "INSERT INTO operations VALUES ('x')"), "another key");
+    for change in [
+        "UPDATE audit_head SET note = CAST(replace(note, char(10) || '2' || char(10), char(10) || '3' || char(10)) AS BLOB)",
+        "UPDATE audit_head SET edge = zeroblob(32)",
+        "DELETE FROM audit_entries WHERE seq = 1",
+        "INSERT INTO audit_entries (seq, entry) SELECT 2, entry FROM audit_entries WHERE seq = 1",
+        "DELETE FROM audit_head",
+    ] {
+        assert!(refused(&log.key, change), "{change}");
+    }
+    assert!(!refused(&log.key, "INSERT INTO operations VALUES ('x')"), "as it was committed");
+}
