@@ -266,14 +266,19 @@ impl<'a> View<'a> {
             view.break_glass
                 || matches!(view.state, session::State::Open | session::State::Recognised | session::State::Committed)
         };
-        let sessions = self.sessions()?.into_iter().filter_map(|session| session_view(&session, now_ms));
+        let mut sessions = Vec::new();
+        for session in self.sessions()? {
+            let set = session.parameters().map(|open| open.set.record()).unwrap_or_default();
+            let needed = self.0.get::<SetRecord>(Table::Set, &set)?.map_or(0, |set| set.threshold);
+            sessions.extend(session_view(&session, needed, now_ms));
+        }
         let recoverable: BTreeSet<(&Name, &Name)> =
             sets.iter().filter(|set| set.recoverable).map(|set| (&set.id.key_id, &set.id.node_id)).collect();
         Ok(Overview {
             custody: charter.id(),
             name: charter.name.clone(),
             waiting: self.waiting(now_ms)?,
-            sessions: sessions.filter(shown).collect(),
+            sessions: sessions.into_iter().filter(shown).collect(),
             guardians: self.guardians()?.len(),
             recoverable: recoverable.len(),
             people_head: session::head(&charter.id(), &self.history()?),
@@ -327,7 +332,7 @@ fn waiting_view(pending: Pending) -> WaitingView {
 
 /// A session as it is shown.
 #[must_use]
-pub fn session_view(session: &Session, now_ms: u64) -> Option<SessionView> {
+pub fn session_view(session: &Session, needed: u8, now_ms: u64) -> Option<SessionView> {
     let open = session.parameters()?;
     let bad = |submission: &session::Submission| match &submission.verdict {
         session::Verdict::Bad(reason) => Some((submission.index, reason.clone())),
@@ -339,7 +344,7 @@ pub fn session_view(session: &Session, now_ms: u64) -> Option<SessionView> {
         state: session.state_at(now_ms),
         break_glass: open.break_glass,
         submitted: session.count(),
-        needed: 0,
+        needed,
         bad: session.submissions.iter().filter_map(bad).collect(),
         expires_ms: session.expires_ms,
     })

@@ -157,7 +157,7 @@ pub fn waiting(all: &[WaitingView]) -> Report {
 
 /// What was answered; `done` says it for people.
 pub fn answered(answer: &Answer, done: &str) -> Report {
-    let report = match answer {
+    match answer {
         Answer::Done => Report::text(done).field("state", "done"),
         Answer::CarriedOut { request } => Report::text(format!("{done}; the request {request} is carried out"))
             .field("state", "carried_out")
@@ -167,6 +167,5 @@ pub fn answered(answer: &Answer, done: &str) -> Report {
             Report::text(next).field("state", "waiting").field("request", request).field("approvals", approvals)
         }
         Answer::Envelope(_) => Report::text(done).field("state", "done"),
-    };
-    report
+    }
 }

@@ -207,7 +207,8 @@ impl Open {
 impl Look {
     fn run(self) -> Result<Report> {
         let bundle = self.at.open()?.bundle(&self.session)?;
-        let view = session_view(&bundle.session, now_ms());
+        let needed = bundle.manifest.manifest.threshold;
+        let view = session_view(&bundle.session, needed, now_ms());
         let view = view.ok_or_else(|| Failure::new(Code::SessionUnknown, "no such session"))?;
         let needed = bundle.manifest.manifest.threshold;
         let mut report =

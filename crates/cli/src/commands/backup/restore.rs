@@ -63,6 +63,9 @@ pub struct Restore {
     store_password_file: Option<PathBuf>,
 }
 
+/// A good share and its index.
+type Share = (u8, Zeroizing<Vec<u8>>);
+
 impl Restore {
     /// Recovers, recognises, and only then writes.
     pub fn run(self, as_json: bool) -> Result<Report> {
@@ -86,7 +89,7 @@ impl Restore {
     }
 
     /// Every share that is right, and what is wrong with the others.
-    fn shares(&self, manifest: &Manifest) -> Result<(Vec<(u8, Zeroizing<Vec<u8>>)>, Vec<String>)> {
+    fn shares(&self, manifest: &Manifest) -> Result<(Vec<Share>, Vec<String>)> {
         let keys: Vec<KeyFile> =
             self.key.iter().map(|path| KeyFile::load(path, None)?.of(Kind::Guardian)).collect::<Result<_>>()?;
         let (mut good, mut bad) = (Vec::new(), Vec::new());
@@ -115,7 +118,7 @@ impl Restore {
     }
 }
 
-fn first(pair: &(u8, Zeroizing<Vec<u8>>)) -> u8 {
+fn first(pair: &Share) -> u8 {
     pair.0
 }
 
