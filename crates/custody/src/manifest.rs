@@ -521,7 +521,7 @@ mod tests {
         assert_eq!(resigned(&|manifest| manifest.version = 2), Error::Version(2));
         assert_eq!(resigned(&|manifest| manifest.generation = 0), Error::Generation);
         assert_eq!(resigned(&|manifest| manifest.shares.swap(0, 1)), Error::Indices);
-        assert_eq!(resigned(&|manifest| drop(manifest.polynomial.pop())), Error::Polynomial);
+        assert_eq!(resigned(&|manifest| manifest.polynomial.truncate(1)), Error::Polynomial);
         let identity = Commitment(Hex([0; 32]));
         assert_eq!(resigned(&|manifest| manifest.shares[1].commitment = identity), Error::Commitment(2));
         let container = Container { name: "secret".parse().unwrap(), bytes: 1, sha256: Hex([0; 32]) };
