@@ -106,11 +106,14 @@ impl Killer {
         board.into_iter().for_each(|down: Down| self.network.start(&down.name));
     }
 
-    /// Some nodes may be down: the group key is what it was, and a file opens with the nodes that are there.
+    /// Some nodes may be down: the group key is what it was, and a file opens with the nodes that are there, if `t` of them
+    /// hold the active version. One that is up may have missed its round, so with two down there may be one too few.
     fn look(&mut self) {
         self.bring_back_board();
-        if let Some(status) = self.network.status() {
-            self.check_group_key(&status);
+        let status = self.network.status();
+        status.iter().for_each(|status| self.check_group_key(status));
+        if status.is_none_or(|status| holders(&status) < PLAN.t) {
+            self.bring_back(true);
         }
         if self.encrypted {
             self.network.decrypt("kills");
@@ -148,6 +151,13 @@ impl Killer {
             assert!(bad.is_empty(), "{name}: {bad:#?}");
         }
     }
+}
+
+/// Nodes that answer and hold the active version.
+fn holders(status: &Value) -> usize {
+    let active = &status["keys"][0]["active"]["id"];
+    let holds = |node: &&Value| node["held"].as_array().is_some_and(|held| held.contains(active));
+    status["nodes"].as_array().unwrap().iter().filter(holds).count()
 }
 
 #[test]

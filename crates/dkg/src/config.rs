@@ -5,9 +5,14 @@ use quorumkeep_curves::enc::{Decode, Reader, Writer};
 use quorumkeep_curves::{rules, tags};
 use quorumkeep_sharing::{Index, Threshold};
 
-use crate::envelope::{Envelope, Header, Kind, signing_hash};
-use crate::ids::{Address, Digest, KeyId, NetworkId};
+use crate::ids::{Address, Digest, NetworkId};
 use crate::limits;
+
+mod genesis;
+mod governed;
+
+pub use genesis::Genesis;
+pub use governed::{check_governed, governed_header, sign_governed};
 
 /// How keys are generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -461,78 +466,4 @@ pub fn is_socket(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
     let host_ok = !bare.is_empty() && bare.chars().all(allowed) && (bare != host || !bare.contains(':'));
     text.len() <= limits::SOCKET_BYTES_MAX && host_ok && port.parse::<u16>().is_ok_and(|port| port != 0)
-}
-
-/// Permission to generate the key of this name, once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Genesis {
-    /// 1 to [`limits::KEY_NAME_BYTES_MAX`] bytes of `[a-z0-9._-]`.
-    pub name: String,
-    /// How many players there must be; `n` unless fewer is named here, never below `t`.
-    pub players_min: u16,
-}
-
-impl Genesis {
-    /// One byte string per value.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        Writer::new(tags::DKG_GENESIS).bytes(self.name.as_bytes()).u16(self.players_min).finish()
-    }
-
-    /// Reads one Genesis record's body.
-    ///
-    /// # Errors
-    /// [`Decode`] for anything but the one byte string of a value.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Decode> {
-        let mut reader = Reader::tagged(bytes, tags::DKG_GENESIS)?;
-        let name = String::from_utf8(reader.bytes(limits::KEY_NAME_BYTES_MAX)?.to_vec()).map_err(|_| Decode::Value)?;
-        let players_min = reader.u16()?;
-        reader.finish()?;
-        Ok(Self { name, players_min })
-    }
-
-    /// Is this acceptable under `config`?
-    ///
-    /// # Errors
-    /// [`ConfigError::Genesis`] or [`ConfigError::Threshold`].
-    pub fn check(&self, config: &Config) -> Result<(), ConfigError> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if self.name.is_empty() || self.name.len() > limits::KEY_NAME_BYTES_MAX || !self.name.chars().all(fits) {
-            return Err(ConfigError::Genesis("the name of a key has 1 to 64 characters of a-z 0-9 . _ -"));
-        }
-        let (players, n) = (usize::from(self.players_min), config.n());
-        if players < usize::from(config.threshold.get() + config.settle_margin) || players > n {
-            return Err(ConfigError::Genesis("the number of players must lie between t + b and n"));
-        }
-        Ok(())
-    }
-}
-
-/// The header of a governed record.
-#[must_use]
-pub fn governed_header(network: NetworkId, key: KeyId, kind: Kind) -> Header {
-    Header { network, key, round: 0, digest: Digest::ZERO, kind, sender: Address::ZERO, recipient: Address::ZERO }
-}
-
-/// Adds one operator's signature to a governed record; a second one by the same operator changes nothing.
-pub fn sign_governed(envelope: &mut Envelope, key: &bn254::SecretKey) {
-    let hash = signing_hash(&envelope.header, &Digest(quorumkeep_curves::hash::keccak256(&envelope.body)));
-    let address = Address::of(&key.public());
-    if let Err(place) = envelope.signatures.binary_search_by_key(&address, |(signer, _)| *signer) {
-        envelope.signatures.insert(place, (address, key.sign(&hash.0)));
-    }
-}
-
-/// Do at least `t` distinct members of `config` sign this governed record?
-///
-/// # Errors
-/// [`ConfigError::Signatures`].
-pub fn check_governed(envelope: &Envelope, config: &Config) -> Result<(), ConfigError> {
-    let hash = envelope.plain_hash();
-    let good = |(address, signature): &&(Address, bn254::Signature)| {
-        config.member(address).is_some_and(|member| member.key.verify(&hash.0, signature))
-    };
-    let found = envelope.signatures.iter().filter(good).count();
-    let needed = usize::from(config.threshold.get());
-    if found >= needed { Ok(()) } else { Err(ConfigError::Signatures { found, needed }) }
 }

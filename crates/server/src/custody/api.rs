@@ -3,6 +3,7 @@
 //! What changes something is a signed request; what can be read is public: manifests, people, states, ciphertexts of sessions.
 //! Sealed shares of sets are handed to their guardians only.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -15,6 +16,7 @@ use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::guardian::Guardian;
 use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::manifest::SignedManifest;
+use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::{Charter, Roster};
 use quorumkeep_custody::placement::Analysis;
 use quorumkeep_custody::records::ReadError;
@@ -63,8 +65,11 @@ const ENTRIES_MAX: u64 = WIDTH as u64;
 pub struct SetAnswer {
     /// The set.
     pub set: SetView,
-    /// Which losses it survives, and who recovers together.
+    /// Which losses it survives.
     pub placement: Option<Analysis>,
+    /// Who recovers together: every group of entities that does and would not without any one of them, at most
+    /// [`quorumkeep_custody::placement::COALITIONS_MAX`].
+    pub coalitions: Vec<BTreeSet<Name>>,
 }
 
 /// An entry of the audit log, as it is hashed.
@@ -83,7 +88,10 @@ impl SetAnswer {
     /// [`ReadError`].
     pub fn of(view: &View<'_>, id: &SetId, now_ms: u64) -> Result<Option<Self>, ReadError> {
         let set = view.sets(&id.record(), now_ms)?.into_iter().find(|set| set.id == *id);
-        set.map(|set| Ok(Self { placement: view.analysis(id)?, set })).transpose()
+        let Some(set) = set else { return Ok(None) };
+        let placement = view.analysis(id)?;
+        let coalitions = placement.as_ref().map(Analysis::coalitions).unwrap_or_default();
+        Ok(Some(Self { set, placement, coalitions }))
     }
 }
 

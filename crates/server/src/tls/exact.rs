@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use quorumkeep_store::files::{self, FilesError};
 use rcgen::{CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
+use rustls::{CertificateError, Error};
 use x509_cert::der::pem::{LineEnding, encode_string};
 use zeroize::Zeroizing;
 
@@ -132,16 +132,7 @@ fn certify(names: &[String]) -> Result<(CertificateDer<'static>, KeyPair), rcgen
 /// # Errors
 /// [`TlsError`] if the provider cannot do TLS 1.3.
 pub fn exact_client_config(certificate: Vec<u8>) -> Result<Arc<rustls::ClientConfig>, TlsError> {
-    let provider = Arc::new(provider());
-    let algorithms = provider.signature_verification_algorithms;
-    let verifier = ExactServer { certificate, algorithms };
-    let builder = rustls::ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13])?.dangerous();
-    let mut config = builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config.enable_sni = false;
-    config.resumption = rustls::client::Resumption::disabled();
-    Ok(Arc::new(config))
+    super::client_with(|algorithms| Arc::new(ExactServer { certificate, algorithms }))
 }
 
 /// Accepts one certificate.
@@ -166,25 +157,5 @@ impl ServerCertVerifier for ExactServer {
         Err(CertificateError::UnknownIssuer.into())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    only_tls13_signatures!();
 }

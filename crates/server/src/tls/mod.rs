@@ -15,6 +15,35 @@
 //! - No session is resumed, so an operator whose key was replaced is refused at the next connection.
 //! - Clients are not authenticated here. What they send is signed.
 
+/// What every verifier of certificates does with the signature of the handshake: the provider's check for TLS 1.3, and
+/// nothing older. The type has the provider's `algorithms`.
+macro_rules! only_tls13_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _certificate: &rustls::pki_types::CertificateDer<'_>,
+            _signature: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &rustls::pki_types::CertificateDer<'_>,
+            signature: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+            rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
+}
+pub(crate) use only_tls13_signatures;
+
 mod binding;
 mod certificate;
 mod exact;
@@ -25,7 +54,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 
 pub use certificate::{Certificates, Identity, LIFETIME, TlsError};
 pub use exact::{Certified, FileError, exact_client_config, make_certificate, read_certificate};
@@ -68,11 +98,18 @@ pub fn server_config(certificates: Arc<Certificates>) -> Result<Arc<rustls::Serv
 ///
 /// [`TlsError::Rustls`] if the provider cannot do TLS 1.3.
 pub fn client_config(pin: Pin) -> Result<Arc<rustls::ClientConfig>, TlsError> {
+    client_with(|algorithms| Arc::new(verify::PinVerifier::new(pin, algorithms)))
+}
+
+/// A client whose verifier decides about the server, and that speaks HTTP/2.
+fn client_with(
+    verifier: impl FnOnce(WebPkiSupportedAlgorithms) -> Arc<dyn ServerCertVerifier>,
+) -> Result<Arc<rustls::ClientConfig>, TlsError> {
     let provider = Arc::new(provider());
-    let verifier = verify::PinVerifier::new(pin, provider.signature_verification_algorithms);
+    let verifier = verifier(provider.signature_verification_algorithms);
     let builder = rustls::ClientConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13])?.dangerous();
-    let mut config = builder.with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+    let mut config = builder.with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.enable_sni = false;
     config.resumption = rustls::client::Resumption::disabled();

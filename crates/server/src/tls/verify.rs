@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ed25519_dalek::VerifyingKey;
 use quorumkeep_curves::bn254;
 use quorumkeep_dkg::ids::{Address, NetworkId};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme};
+use rustls::{CertificateError, Error, OtherError};
 use x509_cert::der::{Decode as _, Encode as _, oid::ObjectIdentifier};
 
 use super::binding::{Binding, OID, signed_hash};
@@ -188,25 +188,5 @@ impl ServerCertVerifier for PinVerifier {
         checked.map(|()| ServerCertVerified::assertion()).map_err(|error| wrap(error).into())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(PeerIncompatible::ServerDoesNotSupportTls12Or13.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    only_tls13_signatures!();
 }
