@@ -5,6 +5,7 @@
 
 mod approvals;
 mod infra;
+mod prune;
 mod recovery;
 mod refusal;
 mod sets;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use approvals::{Fate, Pending};
 pub use infra::{Progress, ShareRef, Told, Word};
+use prune::Left;
+pub use prune::{BATCH, SESSION_KEPT_MS};
 pub use refusal::Refusal;
 use refusal::{OrStop, Step, Stop};
 pub(crate) use sets::envelope_record;
@@ -29,7 +32,7 @@ use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
-use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Signed};
+use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Request, Signed};
 use crate::session::{self, Approved, Session};
 
 /// The key of the charter in the records.
@@ -132,19 +135,18 @@ impl Keeper<'_> {
     pub fn handle(&self, records: &dyn Records, signed: &Signed, now_ms: u64) -> Result<Decision, ReadError> {
         let mut run = self.run(records, now_ms);
         match run.authenticate(signed).and_then(|()| run.answered_before(signed)) {
-            Err(stop) => return refused(stop, Vec::new()),
-            Ok(Some(answer)) => return Ok(Decision { answer: Ok(answer), writes: Writes::new(), entries: Vec::new() }),
+            Err(Stop::Read(error)) => return Err(error),
+            Err(Stop::Refused(refusal)) => return Ok(Decision::nothing(Err(refusal))),
+            Ok(Some(answer)) => return Ok(Decision::nothing(Ok(answer))),
             Ok(None) => {}
         }
         match run.decide(signed) {
-            Err(stop) => {
-                let entry = refusal_entry(signed, &stop, now_ms);
-                refused(stop, vec![entry])
-            }
+            Err(Stop::Read(error)) => Err(error),
+            // Nothing is kept of what was tried.
+            Err(Stop::Refused(refusal)) => self.run(records, now_ms).refused(signed, refusal),
             Ok(answer) => {
-                let small = (!matches!(answer, Answer::Envelope(_))).then(|| answer.clone());
-                let seen = Seen { hash: signed.request.hash(), answer: small };
-                run.draft.put(Table::Seen, &signed.request.id.to_string(), &seen);
+                run.remember(&signed.request, &answer);
+                run.prune()?;
                 Ok(Decision { answer: Ok(answer), writes: run.draft.into_writes(), entries: run.entries })
             }
         }
@@ -155,20 +157,18 @@ impl Keeper<'_> {
     }
 }
 
-fn refused(stop: Stop, entries: Vec<Entry>) -> Result<Decision, ReadError> {
-    match stop {
-        Stop::Read(error) => Err(error),
-        Stop::Refused(refusal) => Ok(Decision { answer: Err(refusal), writes: Writes::new(), entries }),
+impl Decision {
+    /// An answer that changes nothing and is not recorded.
+    fn nothing(answer: Result<Answer, Refusal>) -> Self {
+        Self { answer, writes: Writes::new(), entries: Vec::new() }
     }
 }
 
-fn refusal_entry(signed: &Signed, stop: &Stop, now_ms: u64) -> Entry {
+fn refusal_entry(signed: &Signed, refusal: &Refusal, now_ms: u64) -> Entry {
     let mut entry = entry_of(signed, now_ms);
     entry.result = Outcome::Refused;
-    if let Stop::Refused(refusal) = stop {
-        entry.reason = Some(refusal.code().to_owned());
-        entry.details.insert("message".into(), refusal.to_string());
-    }
+    entry.reason = Some(refusal.code().to_owned());
+    entry.details.insert("message".into(), refusal.to_string());
     entry
 }
 
@@ -258,7 +258,7 @@ impl Run<'_> {
         if request.at_ms > self.now_ms.saturating_add(CLOCK_SKEW_MS) {
             return Err(Refusal::Future.into());
         }
-        if request.expires_ms < self.now_ms {
+        if request.expires_ms < self.now_ms || self.is_forgotten(request.expires_ms).or_stop()? {
             return Err(Refusal::Expired.into());
         }
         let long = request.expires_ms.saturating_sub(request.at_ms) > LIFETIME_MS_MAX;
@@ -282,6 +282,19 @@ impl Run<'_> {
             Some(seen) if seen.hash == signed.request.hash() => Ok(seen.answer),
             Some(_) => Err(Refusal::Conflict.into()),
         }
+    }
+
+    fn remember(&mut self, request: &Request, answer: &Answer) {
+        let small = (!matches!(answer, Answer::Envelope(_))).then(|| answer.clone());
+        self.draft.put(Table::Seen, &request.id.to_string(), &Seen { hash: request.hash(), answer: small });
+        self.until(request.expires_ms, &Left::Seen(request.id));
+    }
+
+    /// Records a refusal.
+    fn refused(mut self, signed: &Signed, refusal: Refusal) -> Result<Decision, ReadError> {
+        self.entries.push(refusal_entry(signed, &refusal, self.now_ms));
+        self.prune()?;
+        Ok(Decision { answer: Err(refusal), writes: self.draft.into_writes(), entries: self.entries })
     }
 
     /// Waits for approvals, or is carried out.

@@ -71,6 +71,7 @@ impl Run<'_> {
             committed: None,
             reason: String::new(),
         };
+        self.session_until(&session);
         self.keep(&session);
         Ok(Answer::Done)
     }

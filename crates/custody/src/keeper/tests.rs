@@ -27,6 +27,8 @@ const NAMES: [(&str, Kind, &str); 5] = [
     ("vault-1", Kind::Paper, "vault"),
 ];
 
+mod limits;
+
 struct World {
     memory: Memory,
     custody: Hash,
@@ -76,7 +78,8 @@ impl World {
         let keeper = Keeper { custody: self.custody, service: &self.service };
         let decision = keeper.handle(&self.memory, signed, self.now_ms).unwrap();
         if decision.answer.is_err() {
-            assert!(decision.writes.is_empty(), "what is refused writes nothing");
+            let remembered = |(table, _): &(Table, String)| *table >= Table::Pending;
+            assert!(decision.writes.keys().all(remembered), "what is refused changes nothing");
         }
         assert!(decision.writes.is_empty() || !decision.entries.is_empty(), "what is done is recorded");
         self.memory.commit(decision.writes);
@@ -171,6 +174,11 @@ impl World {
         let (name, ..) = NAMES[usize::from(index) - 1];
         let sealed = self.sealed_share(session, set, index);
         self.guardian(name, Action::SubmitShare { session, index, sealed })
+    }
+
+    /// A share for a session that may be gone.
+    fn submit_again(&mut self, session: Hash) -> Result<Answer, Refusal> {
+        self.guardian("client-1", Action::SubmitShare { session, index: 3, sealed: Blob(vec![1]) })
     }
 
     fn sealed_share(&mut self, session: Hash, set: &SetId, index: u8) -> Blob {

@@ -1,0 +1,106 @@
+//! What a custody keeps has bounds: answers, requests and sessions go when their time is over, and stay gone.
+
+use super::*;
+
+const HOUR_MS: u64 = 3_600_000;
+
+fn cora(world: &mut World) -> Result<Answer, Refusal> {
+    // She may not; refused requests remove what is over, too.
+    world.person("cora", Action::RetryDelivery { set: "k1/n1/1".parse().unwrap(), index: 1 })
+}
+
+#[test]
+fn answers_and_waiting_requests_go_when_the_request_has_expired() {
+    let mut world = World::with_guardians();
+    let (seen, pending) = (world.memory.count(Table::Seen), world.memory.count(Table::Pending));
+    assert_eq!((seen, pending), (10, 5));
+    let last = world.sign(By::Person("olga".parse().unwrap()), Action::AddGuardian(guardian("x", Kind::Paper, "x")));
+    world.handle(&last).unwrap();
+    world.now_ms += HOUR_MS;
+    assert!(cora(&mut world).is_err());
+    assert_eq!(world.memory.count(Table::Seen), 11, "what has not expired stays");
+    assert!(matches!(world.handle(&last), Ok(Answer::Waiting { .. })));
+    world.now_ms += 1;
+    // 11 answers, 6 requests: two decisions.
+    assert!(cora(&mut world).is_err());
+    assert_eq!(world.memory.count(Table::Seen) + world.memory.count(Table::Pending), 17 - BATCH);
+    assert!(cora(&mut world).is_err());
+    assert_eq!((world.memory.count(Table::Seen), world.memory.count(Table::Pending)), (0, 0));
+    // Forgotten, and refused all the same: also by a clock that is set back.
+    assert_eq!(world.handle(&last), Err(Refusal::Expired));
+    world.now_ms -= HOUR_MS;
+    assert_eq!(world.handle(&last), Err(Refusal::Expired));
+    assert_eq!(View::new(&world.memory).guardians().unwrap().len(), 5);
+    world.now_ms += HOUR_MS;
+    assert!(matches!(world.person("olga", last.request.action), Ok(Answer::Waiting { .. })));
+}
+
+#[test]
+fn what_is_kept_is_bounded_by_what_is_alive() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    for _ in 0..400 {
+        world.now_ms += HOUR_MS / 10;
+        world.person("olga", Action::RetryDelivery { set: set.clone(), index: 1 }).unwrap();
+    }
+    // A request lives for an hour, in which there are ten others.
+    assert!(world.memory.count(Table::Seen) <= 12, "{}", world.memory.count(Table::Seen));
+    assert!(world.memory.count(Table::Due) <= 13, "with the latest expiry");
+}
+
+#[test]
+fn the_shares_of_a_session_go_when_it_expires_and_the_session_later() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open.clone(), &["boris", "sara"]);
+    world.submit(session, &set, 3).unwrap();
+    let sealed = |world: &World| -> usize {
+        let stored: Session = Draft::new(&world.memory).get(Table::Session, &session.to_string()).unwrap().unwrap();
+        stored.submissions.iter().map(|submission| submission.sealed.0.len()).sum()
+    };
+    world.now_ms += HOUR_MS;
+    assert!(cora(&mut world).is_err());
+    assert!(sealed(&world) > 0, "it is open");
+    world.now_ms += 1;
+    assert!(cora(&mut world).is_err());
+    assert_eq!((sealed(&world), world.bundle(session).session.state), (0, State::Expired));
+    let told: Vec<&Entry> = world.entries.iter().filter(|entry| entry.event == "recovery.expire").collect();
+    assert_eq!((told.len(), told[0].details["shares_removed"].as_str()), (1, "1"));
+    world.now_ms += SESSION_KEPT_MS;
+    while world.memory.count(Table::Due) > 3 {
+        assert!(cora(&mut world).is_err());
+    }
+    assert!(View::new(&world.memory).bundle(&session).unwrap().is_none());
+    assert_eq!(world.memory.count(Table::DueSession), 0);
+    assert_eq!(world.submit_again(session), Err(Refusal::UnknownSession(session)));
+}
+
+/// Between the second approval and the end of the process's own time the shares are needed.
+#[test]
+fn the_shares_of_a_committed_session_stay_until_they_are_of_no_use() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let Ok(Answer::Waiting { request: session, .. }) = world.person("olga", open) else { panic!() };
+    world.approve("boris", session).unwrap();
+    world.approve("sara", session).unwrap();
+    for index in [2, 3, 5] {
+        world.submit(session, &set, index).unwrap();
+    }
+    world.report(session, &[2, 3, 5], &[], true).unwrap();
+    world.approved("olga", Action::CommitRecovery { session }, &["sara", "boris"]);
+    let shares = |world: &World| {
+        let stored: Session = Draft::new(&world.memory).get(Table::Session, &session.to_string()).unwrap().unwrap();
+        stored.submissions.iter().filter(|submission| !submission.sealed.0.is_empty()).count()
+    };
+    // The session is open for an hour, and the request that asked for it for another.
+    world.now_ms += HOUR_MS + 1;
+    assert!(cora(&mut world).is_err());
+    assert_eq!(shares(&world), 3);
+    world.bundle(session).check(&world.custody, world.now_ms).unwrap();
+    world.now_ms += HOUR_MS;
+    assert!(cora(&mut world).is_err());
+    assert_eq!(shares(&world), 0);
+    assert_eq!(world.bundle(session).check(&world.custody, world.now_ms), Err(SessionError::State(State::Expired)));
+}
