@@ -34,6 +34,10 @@ pub enum Table {
     Due = 11,
     /// What a session leaves behind, the same way.
     DueSession = 13,
+    /// Guardians who were removed, by name.
+    Removed = 14,
+    /// Keys that are never registered again.
+    Retired = 15,
 }
 
 /// The documents could not be read: the store failed, or holds something else than what was written.

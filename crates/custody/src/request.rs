@@ -148,6 +148,13 @@ pub enum Action {
     },
     /// Registers a guardian.
     AddGuardian(Guardian),
+    /// Removes a guardian.
+    RemoveGuardian {
+        /// His name.
+        name: Name,
+        /// His signing key: who is registered under his name since is not meant.
+        signing: VerifyKey,
+    },
     /// A new backup set.
     CreateSet {
         /// Signed by who asks.
@@ -238,6 +245,7 @@ impl Action {
         match self {
             Self::ChangePeople { .. } => "people.change",
             Self::AddGuardian(_) => "guardian.add",
+            Self::RemoveGuardian { .. } => "guardian.remove",
             Self::CreateSet { .. } => "backup.create",
             Self::Deliver { .. } => "backup.deliver",
             Self::Confirm { .. } => "backup.confirm",
@@ -262,7 +270,7 @@ impl Action {
             Self::ChangePeople { .. } | Self::CommitRecovery { .. } => people::TWO,
             Self::OpenRecovery(open) if open.break_glass => people::BREAK_GLASS,
             Self::OpenRecovery(_) => people::TWO,
-            Self::AddGuardian(_) => people::SECURITY,
+            Self::AddGuardian(_) | Self::RemoveGuardian { .. } => people::SECURITY,
             _ => people::NONE,
         }
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Blob, Hash};
-use crate::delivery::State;
+use crate::delivery::{Delivery, State};
 use crate::guardian::Guardian;
-use crate::keeper::{CHARTER, Fate, Pending, ROSTER, SetRecord, envelope_record};
+use crate::keeper::{CHARTER, Fate, Pending, ROSTER, Removed, SetRecord, envelope_record};
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Roster};
@@ -38,6 +38,9 @@ pub struct ShareView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Its guardian was removed: it counts for nothing here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }
 
 /// A set as it is shown.
@@ -56,7 +59,7 @@ pub struct SetView {
     pub threshold: u8,
     /// All shares.
     pub total: usize,
-    /// Shares with a receipt.
+    /// Shares with a receipt, of guardians who were not removed.
     pub confirmed: usize,
     /// Receipts for all: the set is active.
     pub active: bool,
@@ -165,7 +168,25 @@ impl<'a> View<'a> {
     /// [`ReadError`].
     pub fn sets(&self, prefix: &str, now_ms: u64) -> Result<Vec<SetView>, ReadError> {
         let sets = self.0.list::<SetRecord>(Table::Set, prefix)?;
-        Ok(sets.into_iter().map(|(_, set)| set_view(set, now_ms)).collect())
+        let gone: BTreeSet<Name> =
+            self.0.list::<Removed>(Table::Removed, "")?.into_iter().map(|(_, removed)| removed.guardian.name).collect();
+        sets.into_iter().map(|(_, set)| Ok(set_view(&set, &self.removed_of(&set, &gone)?, now_ms))).collect()
+    }
+
+    /// The shares of a set whose guardians were removed. Somebody who has the name now is not the one of the manifest.
+    fn removed_of(&self, set: &SetRecord, gone: &BTreeSet<Name>) -> Result<BTreeSet<u8>, ReadError> {
+        // Manifests are long; they are read only for sets with such a name.
+        if !set.shares.iter().any(|share| gone.contains(&share.guardian)) {
+            return Ok(BTreeSet::new());
+        }
+        let mut removed = BTreeSet::new();
+        for entry in self.manifest(&set.id)?.into_iter().flat_map(|signed| signed.manifest.shares) {
+            let registered: Option<Guardian> = self.0.get(Table::Guardian, entry.guardian.name.as_str())?;
+            if registered != Some(entry.guardian) {
+                removed.insert(entry.index);
+            }
+        }
+        Ok(removed)
     }
 
     /// The newest set of a secret.
@@ -287,34 +308,37 @@ impl<'a> View<'a> {
     }
 }
 
-/// A set as it is shown.
+/// A set as it is shown; the guardians of these shares were removed.
 #[must_use]
-pub fn set_view(set: SetRecord, now_ms: u64) -> SetView {
+pub fn set_view(set: &SetRecord, removed: &BTreeSet<u8>, now_ms: u64) -> SetView {
+    let counts = |share: &&Delivery| share.state == State::Confirmed && !removed.contains(&share.index);
+    let confirmed = set.shares.iter().filter(counts).count();
     SetView {
         set: set.id.to_string(),
         manifest_hash: set.manifest_hash,
         created_ms: set.created_ms,
         threshold: set.threshold,
         total: set.shares.len(),
-        confirmed: set.confirmed(),
-        active: set.is_active(),
-        recoverable: set.is_recoverable(),
-        id: set.id,
-        shares: set
-            .shares
-            .into_iter()
-            .map(|share| ShareView {
-                state: share.state_at(now_ms),
-                index: share.index,
-                guardian: share.guardian,
-                entity: share.entity,
-                server: share.server,
-                attempts: share.attempts,
-                delivered_ms: share.delivered_ms,
-                confirmed_ms: share.confirmed_ms,
-                reason: share.reason,
-            })
-            .collect(),
+        confirmed,
+        active: confirmed == set.shares.len(),
+        recoverable: confirmed >= usize::from(set.threshold),
+        id: set.id.clone(),
+        shares: set.shares.iter().map(|share| share_view(share, removed.contains(&share.index), now_ms)).collect(),
+    }
+}
+
+fn share_view(share: &Delivery, removed: bool, now_ms: u64) -> ShareView {
+    ShareView {
+        state: share.state_at(now_ms),
+        index: share.index,
+        guardian: share.guardian.clone(),
+        entity: share.entity.clone(),
+        server: share.server,
+        attempts: share.attempts,
+        delivered_ms: share.delivered_ms,
+        confirmed_ms: share.confirmed_ms,
+        reason: share.reason.clone(),
+        removed,
     }
 }
 

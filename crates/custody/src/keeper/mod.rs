@@ -8,6 +8,7 @@ mod infra;
 mod prune;
 mod recovery;
 mod refusal;
+mod removal;
 mod sets;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use prune::Left;
 pub use prune::{BATCH, SESSION_KEPT_MS};
 pub use refusal::Refusal;
 use refusal::{OrStop, Step, Stop};
+pub use removal::Removed;
 pub(crate) use sets::envelope_record;
 pub use sets::{SetRecord, id_of};
 
@@ -214,6 +216,7 @@ fn describe(action: &Action, entry: &mut Entry) {
             reason = Some(&open.reason);
         }
         Action::AddGuardian(guardian) => entry.target = Some(guardian.name.to_string()),
+        Action::RemoveGuardian { name, .. } => entry.target = Some(name.to_string()),
         Action::Approve { request } => entry.target = Some(request.to_string()),
         Action::Reject { request, reason: why } => {
             entry.target = Some(request.to_string());
@@ -268,6 +271,7 @@ impl Run<'_> {
     fn key_of(&self, by: &By) -> Step<Option<VerifyKey>> {
         Ok(match by {
             By::Person(name) => self.roster()?.person(name).map(|person| person.key),
+            By::Guardian(name) if self.was_removed(name)? => return Err(Refusal::GuardianRemoved(name.clone()).into()),
             By::Guardian(name) => self.guardian(name)?.map(|guardian| guardian.signing),
             By::Process(id) => {
                 let session: Option<Session> = self.draft.get(Table::Session, &id.to_string()).or_stop()?;
@@ -315,6 +319,7 @@ impl Run<'_> {
     /// Does what a request asks for; its approvals were counted. The requester must still be allowed to ask.
     fn carry_out(&mut self, approved: &Approved) -> Step<Answer> {
         let request = &approved.request.request;
+        self.check_keys(&request.action)?;
         let mut entry = entry_of(&approved.request, self.now_ms);
         entry.approvers = approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect();
         let answer = match &request.action {
@@ -330,6 +335,7 @@ impl Run<'_> {
             Action::Report(findings) => self.report(&request.by, findings)?,
             Action::CommitRecovery { session } => self.commit_recovery(approved, session)?,
             Action::Complete { session } => self.complete(&request.by, session)?,
+            Action::RemoveGuardian { name, signing } => self.remove_guardian(&request.by, name, signing)?,
             Action::AbortRecovery { session, reason } => self.abort(&request.by, session, reason)?,
             // Decided before; neither can wait for approvals.
             Action::Approve { .. } | Action::Reject { .. } => return Err(Refusal::NotWaiting.into()),
@@ -375,7 +381,9 @@ impl Run<'_> {
         if *after != session::head(&self.keeper.custody, &history) {
             return Err(Refusal::Overtaken.into());
         }
-        let roster = self.roster()?.changed(add, remove)?;
+        let before = self.roster()?;
+        let roster = before.changed(add, remove)?;
+        self.retire_people(&before, &roster);
         self.draft.put(Table::People, ROSTER, &roster);
         self.draft.put(Table::History, &format!("{:010}", history.len()), approved);
         Ok(Answer::Done)

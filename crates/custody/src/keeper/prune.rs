@@ -120,7 +120,10 @@ impl Run<'_> {
             Over::Session(_) if session.state == State::Committed => {
                 self.over(self.now_ms.saturating_add(SESSION_KEPT_MS), over);
             }
-            Over::Session(_) => self.draft.remove(Table::Session, &id.to_string()),
+            Over::Session(_) => {
+                self.retire_process(id, &session);
+                self.draft.remove(Table::Session, &id.to_string());
+            }
         }
         Ok(())
     }

@@ -95,6 +95,7 @@ impl Run<'_> {
         if !holds {
             return Err(Refusal::NotYours(guardian.clone(), index).into());
         }
+        self.check_holder(guardian, &set, index)?;
         if sealed.0.is_empty() || sealed.0.len() > ENVELOPE_BYTES_MAX {
             return Err(Refusal::Text("the sealed share").into());
         }

@@ -74,6 +74,8 @@ fn the_shares_of_a_session_go_when_it_expires_and_the_session_later() {
     assert!(View::new(&world.memory).bundle(&session).unwrap().is_none());
     assert_eq!(world.memory.count(Table::DueSession), 0);
     assert_eq!(world.submit_again(session), Err(Refusal::UnknownSession(session)));
+    // The key of its process is not forgotten.
+    assert!(matches!(world.person("olga", open), Err(Refusal::ProcessKey)));
 }
 
 /// Between the second approval and the end of the process's own time the shares are needed.
@@ -103,4 +105,92 @@ fn the_shares_of_a_committed_session_stay_until_they_are_of_no_use() {
     assert!(cora(&mut world).is_err());
     assert_eq!(shares(&world), 0);
     assert_eq!(world.bundle(session).check(&world.custody, world.now_ms), Err(SessionError::State(State::Expired)));
+}
+
+fn removal(name: &str) -> Action {
+    Action::RemoveGuardian { name: name.parse().unwrap(), signing: guardian_key(name).signing().verify_key() }
+}
+
+#[test]
+fn a_removed_guardian_gets_nothing_and_is_named() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    for index in [1, 3, 4] {
+        world.confirm(&set, index).unwrap();
+    }
+    assert!(View::new(&world.memory).sets("", world.now_ms).unwrap()[0].recoverable);
+    assert!(matches!(world.person("boris", removal("client-1")), Err(Refusal::Role(..))));
+    let stale = Action::RemoveGuardian { name: "client-1".parse().unwrap(), signing: key("other").verify_key() };
+    assert!(matches!(world.person("olga", stale), Err(Refusal::GuardianUnknown(_))));
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    let share = world.sealed_share(session, &set, 3);
+    world.approved("olga", removal("client-1"), &["sara"]);
+    // He is refused by name, whatever he asks.
+    let removed = Err(Refusal::GuardianRemoved("client-1".parse().unwrap()));
+    assert_eq!(world.deliver(&set, 3).map(|_| ()), removed);
+    let submit = Action::SubmitShare { session, index: 3, sealed: share.clone() };
+    assert_eq!(world.guardian("client-1", submit).map(|_| ()), removed);
+    let new = world.plan(2).deal(&[6; 32], &key("olga"), &mut world.rng).unwrap();
+    let create = Action::CreateSet { manifest: new.manifest, envelopes: new.envelopes };
+    assert_eq!(world.person("olga", create).map(|_| ()), removed);
+    // The set that names him says so, and does not count his share.
+    let view = View::new(&world.memory).sets("", world.now_ms).unwrap().remove(0);
+    assert_eq!((view.confirmed, view.recoverable), (2, false));
+    let named: Vec<&str> = view.shares.iter().filter(|s| s.removed).map(|s| s.guardian.as_str()).collect();
+    assert_eq!(named, ["client-1"]);
+    // His name with other keys is another guardian: nothing that was made for the first is his.
+    let other = Guardian { name: "client-1".parse().unwrap(), ..guardian("client-1b", Kind::External, "client") };
+    world.approved("olga", Action::AddGuardian(other.clone()), &["sara"]);
+    let sign = |world: &mut World, action: Action| {
+        let by = By::Guardian("client-1".parse().unwrap());
+        let signed = world.request(by, action).sign(&guardian_key("client-1b").signing());
+        world.handle(&signed).map(|_| ())
+    };
+    assert_eq!(sign(&mut world, Action::Deliver { set: set.clone(), index: 3 }), removed);
+    assert_eq!(sign(&mut world, Action::SubmitShare { session, index: 3, sealed: share }), removed);
+    let fail = Action::ReportFailure { set, index: 3, reason: "x".into() };
+    assert_eq!(sign(&mut world, fail), removed);
+    assert!(View::new(&world.memory).sets("", world.now_ms).unwrap()[0].shares[2].removed);
+    let mut plan = world.plan(2);
+    plan.guardians[2] = other;
+    let new = plan.deal(&[6; 32], &key("olga"), &mut world.rng).unwrap();
+    let create = Action::CreateSet { manifest: new.manifest, envelopes: new.envelopes };
+    assert_eq!(world.person("olga", create), Ok(Answer::Done));
+    assert!(!View::new(&world.memory).sets("", world.now_ms).unwrap()[1].shares[2].removed);
+}
+
+/// What somebody signed before he left would count again with his key.
+#[test]
+fn a_key_that_left_never_comes_back() {
+    let mut world = World::with_guardians();
+    world.approved("olga", removal("client-1"), &["sara"]);
+    let refused = |world: &mut World, action: Action| world.person("olga", action).unwrap_err().code();
+    let old = guardian("client-1", Kind::External, "client");
+    assert_eq!(refused(&mut world, Action::AddGuardian(old.clone())), "key_retired");
+    let fresh = guardian("fresh", Kind::External, "fresh");
+    assert_eq!(
+        refused(&mut world, Action::AddGuardian(Guardian { signing: old.signing, ..fresh.clone() })),
+        "key_retired"
+    );
+    let sealing = Guardian { recipient: old.recipient, ..fresh };
+    assert_eq!(refused(&mut world, Action::AddGuardian(sealing)), "key_retired");
+    let mut thief = person("thief", &[Role::Owner]);
+    thief.key = old.signing;
+    let change = world.change(vec![thief], &[]);
+    assert_eq!(refused(&mut world, change), "key_retired");
+    // People: other roles with the same key are no return; another key is.
+    let roles = world.change(vec![person("cora", &[Role::Auditor])], &["cora"]);
+    world.approved("olga", roles, &["boris", "sara"]);
+    let remove = world.change(Vec::new(), &["cora"]);
+    world.approved("olga", remove, &["boris", "sara"]);
+    let back = world.change(vec![person("cora", &[Role::Auditor])], &[]);
+    assert_eq!(refused(&mut world, back), "key_retired");
+    let mut card = guardian("corina", Kind::External, "x");
+    card.signing = key("cora").verify_key();
+    assert_eq!(refused(&mut world, Action::AddGuardian(card)), "key_retired");
+    let mut again = person("cora", &[Role::Auditor]);
+    again.key = key("cora-2").verify_key();
+    let back = world.change(vec![again], &[]);
+    world.approved("olga", back, &["boris", "sara"]);
 }
