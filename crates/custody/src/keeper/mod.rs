@@ -294,8 +294,15 @@ impl Run<'_> {
         self.until(request.expires_ms, &Left::Seen(request.id));
     }
 
-    /// Records a refusal.
+    /// Records a refusal: once for a request, however often it is sent, unless the reason is another one.
     fn refused(mut self, signed: &Signed, refusal: Refusal) -> Result<Decision, ReadError> {
+        let hash = signed.request.hash();
+        let told = self.draft.get::<String>(Table::Refused, &hash.to_string())?;
+        if told.as_deref() == Some(refusal.code()) {
+            return Ok(Decision::nothing(Err(refusal)));
+        }
+        self.draft.put(Table::Refused, &hash.to_string(), &refusal.code());
+        self.until(signed.request.expires_ms, &Left::Refused(hash));
         self.entries.push(refusal_entry(signed, &refusal, self.now_ms));
         self.prune()?;
         Ok(Decision { answer: Err(refusal), writes: self.draft.into_writes(), entries: self.entries })

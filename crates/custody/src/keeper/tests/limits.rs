@@ -194,3 +194,31 @@ fn a_key_that_left_never_comes_back() {
     let back = world.change(vec![again], &[]);
     world.approved("olga", back, &["boris", "sara"]);
 }
+
+/// Whoever sends a refused request again and again does not fill the log.
+#[test]
+fn a_refused_request_is_recorded_once() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let retry = world.sign(By::Person("cora".parse().unwrap()), Action::RetryDelivery { set: set.clone(), index: 1 });
+    let first = world.handle(&retry);
+    assert!(matches!(first, Err(Refusal::Role(..))));
+    let entries = world.entries.len();
+    for _ in 0..100 {
+        assert_eq!(world.handle(&retry), first);
+    }
+    assert_eq!((world.entries.len(), world.memory.count(Table::Refused)), (entries, 1));
+    // Another request for the same is another one; and another reason is told.
+    assert!(cora(&mut world).is_err());
+    assert_eq!(world.entries.len(), entries + 1);
+    let more = world.change(vec![person("cora", &[Role::Operations])], &["cora"]);
+    world.approved("olga", more, &["boris", "sara"]);
+    assert_eq!(world.handle(&retry), Ok(Answer::Done), "what is allowed now is done");
+    // What was refused is forgotten with the request.
+    world.now_ms += HOUR_MS + 1;
+    while world.memory.count(Table::Due) > 3 {
+        world.person("olga", Action::RetryDelivery { set: set.clone(), index: 2 }).unwrap();
+    }
+    assert_eq!(world.memory.count(Table::Refused), 0);
+    assert_eq!(world.handle(&retry), Err(Refusal::Expired));
+}
