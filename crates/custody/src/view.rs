@@ -8,12 +8,13 @@ use crate::bytes::{Blob, Hash};
 use crate::delivery::{Delivery, State};
 use crate::guardian::Guardian;
 use crate::keeper::{CHARTER, Fate, Pending, ROSTER, Removed, SetRecord, envelope_record};
+use crate::keys::VerifyKey;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Roster};
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
-use crate::request::SetId;
+use crate::request::{By, SetId};
 use crate::session::{self, Approved, Bundle, Session};
 
 /// A share as it is shown.
@@ -152,6 +153,20 @@ impl<'a> View<'a> {
     /// [`ReadError`].
     pub fn roster(&self) -> Result<Roster, ReadError> {
         Ok(self.0.get(Table::People, ROSTER)?.unwrap_or_default())
+    }
+
+    /// The key with which somebody signs, if he is known.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn key_of(&self, by: &By) -> Result<Option<VerifyKey>, ReadError> {
+        Ok(match by {
+            By::Person(name) => self.roster()?.person(name).map(|person| person.key),
+            By::Guardian(name) => {
+                self.0.get::<Guardian>(Table::Guardian, name.as_str())?.map(|guardian| guardian.signing)
+            }
+            By::Process(id) => self.session(id)?.and_then(|session| Some(session.parameters()?.process.signing)),
+        })
     }
 
     /// The registered guardians.
