@@ -217,6 +217,11 @@ pub enum Action {
         /// The share, sealed to the process.
         sealed: Blob,
     },
+    /// The process takes the shares that were submitted.
+    Collect {
+        /// The session.
+        session: Hash,
+    },
     /// The process says what it found.
     Report(Findings),
     /// Lets the process hand the recognised secret to its recipient.
@@ -256,6 +261,7 @@ impl Action {
             Self::OpenRecovery(open) if open.break_glass => "recovery.break_glass",
             Self::OpenRecovery(_) => "recovery.open",
             Self::SubmitShare { .. } => "recovery.submit",
+            Self::Collect { .. } => "recovery.collect",
             Self::Report(_) => "recovery.report",
             Self::CommitRecovery { .. } => "recovery.commit",
             Self::Complete { .. } => "recovery.complete",

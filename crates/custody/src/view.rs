@@ -252,20 +252,20 @@ impl<'a> View<'a> {
         Ok(all.filter(waits).map(waiting_view).collect())
     }
 
-    /// A session.
+    /// A session, without the sealed shares: those are for its process alone.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn session(&self, id: &Hash) -> Result<Option<Session>, ReadError> {
-        self.0.get(Table::Session, &id.to_string())
+        Ok(self.0.get(Table::Session, &id.to_string())?.map(without_shares))
     }
 
-    /// Every session.
+    /// Every session, without the sealed shares.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn sessions(&self) -> Result<Vec<Session>, ReadError> {
-        Ok(self.0.list(Table::Session, "")?.into_iter().map(|(_, session)| session).collect())
+        Ok(self.0.list(Table::Session, "")?.into_iter().map(|(_, session)| without_shares(session)).collect())
     }
 
     /// A session with everything that shows that it is allowed.
@@ -321,6 +321,11 @@ impl<'a> View<'a> {
             sets,
         })
     }
+}
+
+fn without_shares(mut session: Session) -> Session {
+    session.submissions.iter_mut().for_each(|submission| submission.sealed.0.clear());
+    session
 }
 
 /// A set as it is shown; the guardians of these shares were removed.

@@ -35,7 +35,7 @@ use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
 use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Request, Signed};
-use crate::session::{self, Approved, Session};
+use crate::session::{self, Approved, Session, Submission};
 
 /// The key of the charter in the records.
 pub(crate) const CHARTER: &str = "charter";
@@ -62,6 +62,8 @@ pub enum Answer {
     },
     /// An envelope.
     Envelope(Box<Delivered>),
+    /// What was submitted to a session, for its process.
+    Shares(Vec<Submission>),
 }
 
 /// A share on its way to its guardian.
@@ -92,7 +94,7 @@ pub struct Decision {
 #[derive(Serialize, Deserialize)]
 struct Seen {
     hash: Hash,
-    /// None for an envelope: it is fetched again, which changes nothing.
+    /// None for an envelope or shares: they are fetched again, which changes nothing.
     answer: Option<Answer>,
 }
 
@@ -230,7 +232,9 @@ fn describe(action: &Action, entry: &mut Entry) {
             entry.target = Some(session.to_string());
             reason = Some(why);
         }
-        Action::CommitRecovery { session } | Action::Complete { session } => entry.target = Some(session.to_string()),
+        Action::Collect { session } | Action::CommitRecovery { session } | Action::Complete { session } => {
+            entry.target = Some(session.to_string());
+        }
         Action::Report(findings) => {
             entry.target = Some(findings.session.to_string());
             entry.details = findings.bad.iter().map(|(index, why)| (format!("share_{index}"), why.clone())).collect();
@@ -289,7 +293,7 @@ impl Run<'_> {
     }
 
     fn remember(&mut self, request: &Request, answer: &Answer) {
-        let small = (!matches!(answer, Answer::Envelope(_))).then(|| answer.clone());
+        let small = (!matches!(answer, Answer::Envelope(_) | Answer::Shares(_))).then(|| answer.clone());
         self.draft.put(Table::Seen, &request.id.to_string(), &Seen { hash: request.hash(), answer: small });
         self.until(request.expires_ms, &Left::Seen(request.id));
     }
@@ -339,6 +343,7 @@ impl Run<'_> {
             Action::RetryDelivery { set, index } => self.retry_delivery(&request.by, set, *index)?,
             Action::OpenRecovery(open) => self.open_recovery(approved, open)?,
             Action::SubmitShare { session, index, sealed } => self.submit(&request.by, session, *index, sealed)?,
+            Action::Collect { session } => self.collect(&request.by, session)?,
             Action::Report(findings) => self.report(&request.by, findings)?,
             Action::CommitRecovery { session } => self.commit_recovery(approved, session)?,
             Action::Complete { session } => self.complete(&request.by, session)?,

@@ -121,6 +121,12 @@ impl Run<'_> {
         self.session_in(id, states)
     }
 
+    /// Nobody else gets what was sealed to the process.
+    pub(super) fn collect(&mut self, by: &By, id: &Hash) -> Step<Answer> {
+        let session = self.of_process(by, id, &[State::Open, State::Recognised, State::Committed])?;
+        Ok(Answer::Shares(session.submissions))
+    }
+
     pub(super) fn report(&mut self, by: &By, findings: &Findings) -> Step<Answer> {
         let mut session = self.of_process(by, &findings.session, &[State::Open, State::Recognised])?;
         for submission in &mut session.submissions {

@@ -202,6 +202,15 @@ impl World {
         View::new(&self.memory).bundle(&session).unwrap().unwrap()
     }
 
+    /// What the process of a session gets.
+    fn collect(&mut self, session: Hash) -> Result<Vec<Submission>, Refusal> {
+        let signed = self.sign(By::Process(session), Action::Collect { session });
+        match self.handle(&signed)? {
+            Answer::Shares(shares) => Ok(shares),
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn report(&mut self, session: Hash, good: &[u8], bad: &[u8], recognised: bool) -> Result<Answer, Refusal> {
         let bad = bad.iter().map(|index| (*index, "wrong".to_owned())).collect();
         let findings = Findings { session, good: good.to_vec(), bad, recognised };
@@ -232,9 +241,8 @@ fn a_set_is_delivered_confirmed_and_recovered() {
     bundle.check(&world.custody, world.now_ms).unwrap();
     let manifest = &bundle.manifest.manifest;
     let process = process_key();
-    let shares: Vec<_> = bundle
-        .session
-        .submissions
+    let submissions = world.collect(session).unwrap();
+    let shares: Vec<_> = submissions
         .iter()
         .map(|submission| process.open(&process.age_recipient(), &submission.sealed.0).unwrap())
         .map(|plain| manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap())
@@ -587,7 +595,7 @@ fn infra_clients_fetch_confirm_and_recover_under_the_same_rules() {
     assert_eq!(recover(&mut world, Some(&flipped)).unwrap_err().code(), "share_bad");
     assert_eq!(recover(&mut world, Some(&bare[..20])).unwrap_err().code(), "share_bad");
     assert_eq!(recover(&mut world, None).unwrap().submitted, 1);
-    let submission = &world.bundle(session).session.submissions[0];
+    let submission = &world.collect(session).unwrap()[0];
     let plain = process_key().open(&process_key().age_recipient(), &submission.sealed.0).unwrap();
     let bundle = world.bundle(session);
     assert_eq!(*manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap().1, *bare);

@@ -222,3 +222,31 @@ fn a_refused_request_is_recorded_once() {
     assert_eq!(world.memory.count(Table::Refused), 0);
     assert_eq!(world.handle(&retry), Err(Refusal::Expired));
 }
+
+/// Only the process of a session gets the sealed shares; what everybody can read has none.
+#[test]
+fn sealed_shares_are_for_the_process_alone() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    for index in [2, 3, 5] {
+        world.submit(session, &set, index).unwrap();
+    }
+    let view = View::new(&world.memory);
+    let shown = [view.bundle(&session).unwrap().unwrap().session, view.sessions().unwrap().remove(0)];
+    for shown in shown.into_iter().chain(view.session(&session).unwrap()) {
+        assert_eq!(shown.submissions.len(), 3);
+        assert!(shown.submissions.iter().all(|submission| submission.sealed.0.is_empty()));
+    }
+    let collect = Action::Collect { session };
+    assert!(matches!(world.person("olga", collect.clone()), Err(Refusal::Requester(_))));
+    assert!(matches!(world.guardian("client-1", collect.clone()), Err(Refusal::Requester(_))));
+    let forged = world.request(By::Process(session), collect).sign(&key("olga"));
+    assert!(matches!(world.handle(&forged), Err(Refusal::Signature(_))));
+    let shares = world.collect(session).unwrap();
+    assert_eq!(shares.iter().filter(|share| !share.sealed.0.is_empty()).count(), 3);
+    assert_eq!(world.entries.last().unwrap().event, "recovery.collect");
+    world.person("sara", Action::AbortRecovery { session, reason: "x".into() }).unwrap();
+    assert_eq!(world.collect(session), Err(Refusal::SessionState("aborted")));
+}
