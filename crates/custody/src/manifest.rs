@@ -177,6 +177,14 @@ pub enum RecoverError {
     /// They combine to another key than the set has.
     #[error("the recovered key is not the key of this set")]
     NotRecognised,
+    /// The dealer committed to wrong shares, and there are more groups of shares than are tried.
+    #[error(
+        "the first {tried} groups of shares that were tried do not give the key: the dealer committed to wrong shares; leave some out"
+    )]
+    GaveUp {
+        /// Groups that were tried.
+        tried: usize,
+    },
     /// It is the right key, but its public key is not the one of the manifest.
     #[error("the secret does not belong to the public key of the manifest")]
     PublicKey,
@@ -404,39 +412,15 @@ impl Manifest {
             let entry = self.entry(index).ok_or(ShareFault::NoSuch(index))?;
             return Ok((index, self.check_bound(entry, bytes)?));
         }
-        let found = self.shares.iter().find(|entry| self.check_share(entry.index, bytes).is_ok());
-        let entry = found.ok_or(ShareFault::Commitment)?;
-        Ok((entry.index, bytes.to_vec().into()))
-    }
-
-    /// The key of good shares: those that [`Manifest::open`] or [`Manifest::identify`] gave. Nothing is returned that is not
-    /// recognised.
-    ///
-    /// # Errors
-    /// [`RecoverError`].
-    pub fn recover(&self, shares: &[(u8, &[u8])]) -> Result<Zeroizing<Vec<u8>>, RecoverError> {
-        let mut distinct: Vec<(u8, &[u8])> = shares.to_vec();
-        distinct.sort_by_key(|(index, _)| *index);
-        distinct.dedup_by_key(|(index, _)| *index);
-        let (good, needed) = (distinct.len(), self.threshold);
-        if good < usize::from(needed) {
-            return Err(RecoverError::TooFew { good, needed });
-        }
-        let bytes: Vec<&[u8]> = distinct.iter().map(|(_, share)| *share).collect();
-        let key = self.scheme.combine(needed, &bytes)?;
-        if !recogniser::is_key(&self.key_hash, &self.nonce, &key) {
-            return Err(RecoverError::NotRecognised);
-        }
-        let is_secret = self.containers.is_empty();
-        match &self.public_key {
-            Some(public) if is_secret && !public.matches(&key) => Err(RecoverError::PublicKey),
-            _ => Ok(key),
-        }
+        // A bare share says itself which it is: one commitment is computed, not all of them.
+        let index = self.scheme.index_of(bytes).ok_or(ShareFault::Commitment)?;
+        self.check_share(index, bytes)?;
+        Ok((index, bytes.to_vec().into()))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
@@ -465,6 +449,20 @@ mod tests {
         plan.deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
     }
 
+    /// `threshold` of `count`, and the bare shares.
+    pub fn new_set_of(
+        scheme: Scheme,
+        threshold: u8,
+        count: u8,
+        secret: &[u8],
+        rng: &mut ChaCha20Rng,
+    ) -> (Manifest, Vec<Zeroizing<Vec<u8>>>) {
+        let mut manifest = new_set(scheme, secret, None).manifest.manifest;
+        let dealt = scheme.split(secret, threshold, count, rng).unwrap();
+        manifest.threshold = threshold;
+        (manifest, dealt.shares)
+    }
+
     fn shares(set: &NewSet) -> Vec<Zeroizing<Vec<u8>>> {
         let open = |(index, name): (u8, &&str)| {
             let sealed = &set.envelopes[usize::from(index) - 1].0;
@@ -473,7 +471,7 @@ mod tests {
         (1..).zip(&NAMES).map(open).collect()
     }
 
-    fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
+    pub fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
         (1..).zip(shares.iter().map(|share| share.as_slice())).collect()
     }
 
