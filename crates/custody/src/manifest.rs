@@ -240,7 +240,7 @@ impl Plan {
         rng.fill_bytes(&mut nonce.0);
         let mut manifest = self.without_shares(nonce, key, dealt.commitments, sign.verify_key());
         let mut envelopes = Vec::with_capacity(dealt.shares.len());
-        for ((index, guardian), share) in (1..).zip(self.guardians).zip(&dealt.shares) {
+        for ((index, guardian), share) in (1..=u8::MAX).zip(self.guardians).zip(&dealt.shares) {
             let place = manifest.place_of(index, &guardian.name);
             let plain = share::encode(&place, share).ok_or(Error::Indices)?;
             let commitment = Commitment::commit(share, index, &place.hash()).ok_or(Error::Commitment(index))?;
@@ -431,8 +431,8 @@ pub(crate) mod tests {
 
     const NAMES: [&str; 3] = ["client-1", "bank-1", "vault-1"];
 
-    fn new_set(scheme: Scheme, secret: &[u8], public_key: Option<PublicKey>) -> NewSet {
-        let plan = Plan {
+    fn plan(scheme: Scheme, public_key: Option<PublicKey>) -> Plan {
+        Plan {
             custody: Hex([1; 32]),
             key_id: "k1".parse().unwrap(),
             node_id: "n1".parse().unwrap(),
@@ -445,8 +445,11 @@ pub(crate) mod tests {
             containers: Vec::new(),
             dealer: "olga".parse().unwrap(),
             now_ms: 5,
-        };
-        plan.deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
+        }
+    }
+
+    fn new_set(scheme: Scheme, secret: &[u8], public_key: Option<PublicKey>) -> NewSet {
+        plan(scheme, public_key).deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
     }
 
     /// `threshold` of `count`, and the bare shares.
@@ -472,7 +475,7 @@ pub(crate) mod tests {
     }
 
     pub fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
-        (1..).zip(shares.iter().map(|share| share.as_slice())).collect()
+        (1..=u8::MAX).zip(shares.iter().map(|share| share.as_slice())).collect()
     }
 
     /// Shares of another secret combine to something; it is not given out. With SLIP-39 a wrong passphrase would do the same.
@@ -495,6 +498,25 @@ pub(crate) mod tests {
         let wrong = new_set(Scheme::Shamir, &[2; 32], generator);
         let recovered = wrong.manifest.manifest.recover(&numbered(&shares(&wrong)));
         assert_eq!(recovered.unwrap_err(), RecoverError::PublicKey);
+    }
+
+    #[test]
+    fn a_set_may_have_255_guardians() {
+        let named = |number: u8| guardian(&format!("g{number}"), Kind::External, "all");
+        let all: placement::Claim = Claim {
+            side_alone: [placement::Side::Outside].into(),
+            entity_alone: ["all".parse().unwrap()].into(),
+            ..Claim::default()
+        };
+        let plan = Plan { guardians: (1..=255).map(named).collect(), claim: all, ..plan(Scheme::Shamir, None) };
+        let set = plan.deal(&[3; 32], &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap();
+        assert_eq!(set.manifest.check(), Ok(()));
+        let open = |index: u8| {
+            let sealed = &set.envelopes[usize::from(index) - 1].0;
+            set.manifest.manifest.open(index, &guardian_key(&format!("g{index}")), sealed).unwrap()
+        };
+        let (one, last) = (open(1), open(255));
+        assert_eq!(**set.manifest.manifest.recover(&[(1, &one), (255, &last)]).unwrap(), [3; 32]);
     }
 
     #[test]
