@@ -318,6 +318,13 @@ impl Request {
         Signed { request: self, signature }
     }
 
+    /// May it be carried out at this time?
+    #[must_use]
+    pub fn is_of(&self, now_ms: u64) -> bool {
+        let begun = self.at_ms <= now_ms.saturating_add(CLOCK_SKEW_MS) && now_ms <= self.expires_ms;
+        begun && self.expires_ms.saturating_sub(self.at_ms) <= LIFETIME_MS_MAX
+    }
+
     /// Its identity: what approvals name.
     #[must_use]
     pub fn hash(&self) -> Hash {

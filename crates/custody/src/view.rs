@@ -14,7 +14,7 @@ use crate::names::Name;
 use crate::people::{Charter, Roster};
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
-use crate::request::{By, SetId};
+use crate::request::{By, SetId, Signed};
 use crate::session::{self, Approved, Bundle, Session};
 
 /// A share as it is shown.
@@ -156,10 +156,7 @@ impl<'a> View<'a> {
     }
 
     /// The key with which somebody signs, if he is known.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub fn key_of(&self, by: &By) -> Result<Option<VerifyKey>, ReadError> {
+    fn key_of(&self, by: &By) -> Result<Option<VerifyKey>, ReadError> {
         Ok(match by {
             By::Person(name) => self.roster()?.person(name).map(|person| person.key),
             By::Guardian(name) => {
@@ -167,6 +164,25 @@ impl<'a> View<'a> {
             }
             By::Process(id) => self.session(id)?.and_then(|session| Some(session.parameters()?.process.signing)),
         })
+    }
+
+    /// The key of who signed a request that is new here and of now; none for everything else. Signatures of others can be read
+    /// and sent again by anybody, so that what was answered or refused before says nothing of who sends it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn author(&self, signed: &Signed, custody: &Hash, now_ms: u64) -> Result<Option<VerifyKey>, ReadError> {
+        let request = &signed.request;
+        if request.custody != *custody || !request.is_of(now_ms) {
+            return Ok(None);
+        }
+        let known = |table, key: &str| self.0.get::<serde::de::IgnoredAny>(table, key);
+        let before =
+            known(Table::Seen, &request.id.to_string())?.or(known(Table::Refused, &request.hash().to_string())?);
+        if before.is_some() {
+            return Ok(None);
+        }
+        Ok(self.key_of(&request.by)?.filter(|key| signed.is_by(key)))
     }
 
     /// The registered guardians.

@@ -124,10 +124,10 @@ async fn readers(State(shared): Service, Extension(peer): Caller, request: Reque
     if shared.callers.stranger(peer) { next.run(request).await } else { too_often().into_response() }
 }
 
-/// Who signed counts by his key; all others by their address, before they are in anybody's way.
+/// Who signed something new counts by his key; all others by their address, before they are in anybody's way.
 fn admit(shared: &Shared, signed: &Signed, peer: Peer) -> Result<(), Problem> {
-    let by = signed.request.by.clone();
-    let key = shared.read(move |view, _| view.key_of(&by))?.filter(|key| signed.is_by(key));
+    let custody = shared.custody();
+    let key = shared.read(|view, now_ms| view.author(signed, &custody, now_ms))?;
     let free = key.map_or_else(|| shared.callers.stranger(peer), |key| shared.callers.key(&key));
     if free { Ok(()) } else { Err(too_often()) }
 }

@@ -250,3 +250,28 @@ fn sealed_shares_are_for_the_process_alone() {
     world.person("sara", Action::AbortRecovery { session, reason: "x".into() }).unwrap();
     assert_eq!(world.collect(session), Err(Refusal::SessionState("aborted")));
 }
+
+/// Requests that anybody may have read and sent again say nothing of their author.
+#[test]
+fn only_what_is_new_has_an_author() {
+    let mut world = World::with_guardians();
+    let author =
+        |world: &World, signed: &Signed| View::new(&world.memory).author(signed, &world.custody, world.now_ms).unwrap();
+    let asked = world.sign(By::Person("olga".parse().unwrap()), removal("client-1"));
+    assert_eq!(author(&world, &asked), Some(key("olga").verify_key()));
+    let mut forged = asked.clone();
+    forged.request.action = removal("bank-1");
+    assert_eq!(author(&world, &forged), None);
+    world.handle(&asked).unwrap();
+    assert_eq!(author(&world, &asked), None, "answered");
+    let refused = world.sign(By::Person("cora".parse().unwrap()), removal("client-1"));
+    assert!(author(&world, &refused).is_some() && world.handle(&refused).is_err());
+    assert_eq!(author(&world, &refused), None, "refused");
+    let later = world.sign(By::Guardian("bank-1".parse().unwrap()), removal("client-1"));
+    assert!(author(&world, &later).is_some());
+    let mut foreign = later.request.clone();
+    foreign.custody = Hex([1; 32]);
+    assert_eq!(author(&world, &foreign.sign(&guardian_key("bank-1").signing())), None);
+    world.now_ms += HOUR_MS + 1;
+    assert_eq!(author(&world, &later), None, "expired");
+}
