@@ -114,7 +114,7 @@ fn build(path: &Path, sets: u32) -> Result<usize, Failure> {
     let pattern = pattern(&directory, &dealer)?;
     let guardians = pattern.manifest.manifest.shares.iter().map(|share| &share.guardian);
     let writes =
-        guardians.map(|guardian| ((Table::Guardian, guardian.name.to_string()), canonical::to_bytes(guardian)));
+        guardians.map(|guardian| ((Table::Guardian, guardian.name.to_string()), Some(canonical::to_bytes(guardian))));
     store.commit(&writes.collect(), &log, &[Entry::new(NOW_MS, "guardian.add", "person:olga")])?;
     let mut recoverable = 0;
     for first in (0..sets).step_by(BATCH as usize) {
@@ -173,10 +173,10 @@ fn put(writes: &mut Writes, record: &SetRecord, signed: &SignedManifest, envelop
     let key = record.id.record();
     for (index, envelope) in (1..).zip(envelopes) {
         let index: u8 = index;
-        writes.insert((Table::Envelope, format!("{key}/{index:03}")), canonical::to_bytes(envelope));
+        writes.insert((Table::Envelope, format!("{key}/{index:03}")), Some(canonical::to_bytes(envelope)));
     }
-    writes.insert((Table::Manifest, key.clone()), canonical::to_bytes(signed));
-    writes.insert((Table::Set, key), canonical::to_bytes(record));
+    writes.insert((Table::Manifest, key.clone()), Some(canonical::to_bytes(signed)));
+    writes.insert((Table::Set, key), Some(canonical::to_bytes(record)));
 }
 
 /// Every hundredth set is on its way, with one share in each state; all others are confirmed.

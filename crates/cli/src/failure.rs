@@ -127,6 +127,8 @@ codes! {
     GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
     GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";
     GuardianUnknown = "guardian_unknown", 4, "The guardian is not registered.", "See: quorumkeep guardian list; register with: quorumkeep guardian add";
+    GuardianRemoved = "guardian_removed", 4, "The guardian was removed.", "He gets nothing more. Make a new generation of the sets that name him: quorumkeep backup status";
+    KeyRetired = "key_retired", 4, "A key belonged to somebody who left.", "It is never registered again. Make new keys: quorumkeep guardian new, quorumkeep person new";
     GuardianDiffers = "guardian_differs", 4, "The manifest has other keys for a guardian than the register.", "Make the set again with the registered guardians.";
     PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "See: quorumkeep backup plan";
     ManifestInvalid = "manifest_invalid", 4, "The manifest is damaged, not signed, or breaks a rule.", "Get the manifest again from the custody.";

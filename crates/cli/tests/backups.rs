@@ -337,6 +337,40 @@ fn mistakes_end_in_a_code_and_change_nothing() {
     custody.run(&stranger).fails(4, "share_not_yours");
 }
 
+/// A guardian leaves: he gets nothing more, the set that names him says so, and his keys never come back.
+#[test]
+fn a_removed_guardian_is_named_and_gets_nothing() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.delivered();
+    let remove = ["guardian", "remove", "client-1", "--as", "olga.key"];
+    custody.run(&["guardian", "remove", "client-1", "--as", "sara.key"]).fails(4, "role_missing");
+    custody.approved(&remove, &["sara"]);
+    custody.run(&remove).fails(4, "guardian_unknown");
+    custody.deliver("client-1").fails(4, "guardian_removed");
+    let status = custody.status();
+    let set = &status["sets"][0];
+    assert_eq!((&set["confirmed"], &set["active"], &set["recoverable"]), (&4.into(), &false.into(), &true.into()));
+    assert_eq!((&set["shares"][2]["removed"], &set["shares"][1]["removed"]), (&true.into(), &Value::Null));
+    let shown = custody.0.output(&["backup", "status", "--custody", "c"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("WARNING: k1/n1/1 names client-1, who was removed"), "{text}");
+    custody.create(&["--out-dir", "set2"]).fails(4, "guardian_unknown");
+    let card = |name: &'static str| ["guardian", "add", "--as", "olga.key", "--card", name];
+    custody.run(&card("client-1.json")).fails(4, "key_retired");
+    custody.0.edit("client-1.json", |card| card["name"] = "somebody".into());
+    custody.run(&card("client-1.json")).fails(4, "key_retired");
+    for file in ["client-1.key", "client-1.json"] {
+        fs::remove_file(custody.0.path(file)).unwrap();
+    }
+    custody.guardian("client-1", "external", "client");
+    custody.approved(&card("client-1.json"), &["sara"]);
+    custody.deliver("client-1").fails(4, "guardian_removed");
+    custody.create(&["--out-dir", "set2"]).ok();
+    assert_eq!(custody.status()["sets"][1]["shares"][2]["removed"], Value::Null);
+    assert_eq!(custody.recorded("guardian.remove"), 1);
+}
+
 /// Sealed key files, and one that others may read.
 #[test]
 fn key_files_are_private() {

@@ -17,6 +17,7 @@ use quorumkeep_custody::people::{Person, Role};
 use quorumkeep_custody::request::{Action, Signed};
 use quorumkeep_server::client::Error;
 use quorumkeep_server::custody::remote::{Remote, refusal};
+use quorumkeep_server::custody::{BURST, PER_SECOND};
 use quorumkeep_server::problem::Code;
 use quorumkeep_server::tls;
 use serde_json::Value;
@@ -198,6 +199,59 @@ fn p9_a_request_that_is_too_long_for_the_log_is_recorded_all_the_same() {
     assert!(told[0]["details"]["left_out"].as_str().unwrap().starts_with("250 "), "{told:?}");
     assert_eq!(told[0]["approvers"].as_array().unwrap().len(), 2);
     assert!(raw(&served, &get("/health"), b"").starts_with("HTTP/1.1 200 "));
+}
+
+/// P4: a stranger is stopped by his address, and takes nothing from those who are known, even at the same one.
+#[test]
+fn p4_strangers_are_limited_and_starve_nobody() {
+    let custody = Custody::new();
+    let served = plain(&custody);
+    let remote = served.remote();
+    let forged = custody.request("olga", Action::AddGuardian(own_guardian("x", 9))).sign(&key("mallory"));
+    let (forged, limited) = (canonical::to_bytes(&forged), "HTTP/1.1 429 ");
+    let post = |body: &[u8]| raw(&served, &post_head(body.len()), body);
+    let first = (0..2 * BURST).find(|_| post(&forged).starts_with(limited)).unwrap();
+    assert!(first >= BURST, "{first}");
+    let mut told = post(&forged);
+    while !told.starts_with(limited) {
+        told = post(&forged);
+    }
+    assert!(told.contains("retry-after: 1") && told.contains("\"code\":\"rate_limited\""), "{told}");
+    // All that a stranger can ask is one bucket; he is let in again a little later.
+    // What somebody else signed, sent again: one entry, and he loses nothing by it.
+    let replayed = custody.signed("sven", Action::RetryDelivery { set: custody::set_id(), index: 1 });
+    let replayed = canonical::to_bytes(&replayed);
+    assert!((0..2 * BURST).any(|_| post(&replayed).starts_with(limited)));
+    let drained = || (0..2 * BURST).any(|_| raw(&served, &get("/custody/status"), b"").starts_with(limited));
+    assert!(drained() && (0..2 * BURST).any(|_| post(b"{}").starts_with(limited)));
+    work(async {
+        let own =
+            remote.handle(&custody.signed("sven", Action::RetryDelivery { set: custody::set_id(), index: 2 })).await;
+        assert_eq!(reason(own), "set_unknown");
+        for seed in 0..20 {
+            let asked = custody.signed("olga", Action::AddGuardian(own_guardian(&format!("g-{seed}"), 100 + seed)));
+            remote.handle(&asked).await.unwrap();
+            remote.handle(&custody.approval("sara", &asked)).await.unwrap();
+        }
+    });
+    std::thread::sleep(std::time::Duration::from_millis(1000 / u64::from(PER_SECOND) + 10));
+    assert!(raw(&served, &get("/health"), b"").starts_with("HTTP/1.1 200 "));
+    std::thread::sleep(std::time::Duration::from_millis(1000 / u64::from(PER_SECOND) + 10));
+    assert_eq!(entries(&served, "backup.retry", "refused").len(), 2, "one request, one entry");
+}
+
+/// Somebody who is known has a limit, too, and it is his own.
+#[test]
+fn p4_one_person_is_limited_and_others_go_on() {
+    let custody = Custody::new();
+    let served = plain(&custody);
+    let retry = |name: &str| {
+        canonical::to_bytes(&custody.signed(name, Action::RetryDelivery { set: custody::set_id(), index: 1 }))
+    };
+    let post = |body: &[u8]| raw(&served, &post_head(body.len()), body);
+    assert!((0..4 * BURST).any(|_| post(&retry("sven")).starts_with("HTTP/1.1 429 ")));
+    assert!(post(&retry("olga")).starts_with("HTTP/1.1 404 "), "another person");
+    assert!(raw(&served, &get("/health"), b"").starts_with("HTTP/1.1 200 "), "and the address");
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub mod people;
 pub mod placement;
 pub mod recogniser;
 pub mod records;
+pub mod recover;
 pub mod request;
 pub mod scheme;
 pub mod session;

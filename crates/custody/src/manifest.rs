@@ -177,6 +177,14 @@ pub enum RecoverError {
     /// They combine to another key than the set has.
     #[error("the recovered key is not the key of this set")]
     NotRecognised,
+    /// The dealer committed to wrong shares, and there are more groups of shares than are tried.
+    #[error(
+        "the first {tried} groups of shares that were tried do not give the key: the dealer committed to wrong shares; leave some out"
+    )]
+    GaveUp {
+        /// Groups that were tried.
+        tried: usize,
+    },
     /// It is the right key, but its public key is not the one of the manifest.
     #[error("the secret does not belong to the public key of the manifest")]
     PublicKey,
@@ -232,7 +240,7 @@ impl Plan {
         rng.fill_bytes(&mut nonce.0);
         let mut manifest = self.without_shares(nonce, key, dealt.commitments, sign.verify_key());
         let mut envelopes = Vec::with_capacity(dealt.shares.len());
-        for ((index, guardian), share) in (1..).zip(self.guardians).zip(&dealt.shares) {
+        for ((index, guardian), share) in (1..=u8::MAX).zip(self.guardians).zip(&dealt.shares) {
             let place = manifest.place_of(index, &guardian.name);
             let plain = share::encode(&place, share).ok_or(Error::Indices)?;
             let commitment = Commitment::commit(share, index, &place.hash()).ok_or(Error::Commitment(index))?;
@@ -404,39 +412,15 @@ impl Manifest {
             let entry = self.entry(index).ok_or(ShareFault::NoSuch(index))?;
             return Ok((index, self.check_bound(entry, bytes)?));
         }
-        let found = self.shares.iter().find(|entry| self.check_share(entry.index, bytes).is_ok());
-        let entry = found.ok_or(ShareFault::Commitment)?;
-        Ok((entry.index, bytes.to_vec().into()))
-    }
-
-    /// The key of good shares: those that [`Manifest::open`] or [`Manifest::identify`] gave. Nothing is returned that is not
-    /// recognised.
-    ///
-    /// # Errors
-    /// [`RecoverError`].
-    pub fn recover(&self, shares: &[(u8, &[u8])]) -> Result<Zeroizing<Vec<u8>>, RecoverError> {
-        let mut distinct: Vec<(u8, &[u8])> = shares.to_vec();
-        distinct.sort_by_key(|(index, _)| *index);
-        distinct.dedup_by_key(|(index, _)| *index);
-        let (good, needed) = (distinct.len(), self.threshold);
-        if good < usize::from(needed) {
-            return Err(RecoverError::TooFew { good, needed });
-        }
-        let bytes: Vec<&[u8]> = distinct.iter().map(|(_, share)| *share).collect();
-        let key = self.scheme.combine(needed, &bytes)?;
-        if !recogniser::is_key(&self.key_hash, &self.nonce, &key) {
-            return Err(RecoverError::NotRecognised);
-        }
-        let is_secret = self.containers.is_empty();
-        match &self.public_key {
-            Some(public) if is_secret && !public.matches(&key) => Err(RecoverError::PublicKey),
-            _ => Ok(key),
-        }
+        // A bare share says itself which it is: one commitment is computed, not all of them.
+        let index = self.scheme.index_of(bytes).ok_or(ShareFault::Commitment)?;
+        self.check_share(index, bytes)?;
+        Ok((index, bytes.to_vec().into()))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
@@ -447,8 +431,8 @@ mod tests {
 
     const NAMES: [&str; 3] = ["client-1", "bank-1", "vault-1"];
 
-    fn new_set(scheme: Scheme, secret: &[u8], public_key: Option<PublicKey>) -> NewSet {
-        let plan = Plan {
+    fn plan(scheme: Scheme, public_key: Option<PublicKey>) -> Plan {
+        Plan {
             custody: Hex([1; 32]),
             key_id: "k1".parse().unwrap(),
             node_id: "n1".parse().unwrap(),
@@ -461,8 +445,25 @@ mod tests {
             containers: Vec::new(),
             dealer: "olga".parse().unwrap(),
             now_ms: 5,
-        };
-        plan.deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
+        }
+    }
+
+    fn new_set(scheme: Scheme, secret: &[u8], public_key: Option<PublicKey>) -> NewSet {
+        plan(scheme, public_key).deal(secret, &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap()
+    }
+
+    /// `threshold` of `count`, and the bare shares.
+    pub fn new_set_of(
+        scheme: Scheme,
+        threshold: u8,
+        count: u8,
+        secret: &[u8],
+        rng: &mut ChaCha20Rng,
+    ) -> (Manifest, Vec<Zeroizing<Vec<u8>>>) {
+        let mut manifest = new_set(scheme, secret, None).manifest.manifest;
+        let dealt = scheme.split(secret, threshold, count, rng).unwrap();
+        manifest.threshold = threshold;
+        (manifest, dealt.shares)
     }
 
     fn shares(set: &NewSet) -> Vec<Zeroizing<Vec<u8>>> {
@@ -473,8 +474,8 @@ mod tests {
         (1..).zip(&NAMES).map(open).collect()
     }
 
-    fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
-        (1..).zip(shares.iter().map(|share| share.as_slice())).collect()
+    pub fn numbered(shares: &[Zeroizing<Vec<u8>>]) -> Vec<(u8, &[u8])> {
+        (1..=u8::MAX).zip(shares.iter().map(|share| share.as_slice())).collect()
     }
 
     /// Shares of another secret combine to something; it is not given out. With SLIP-39 a wrong passphrase would do the same.
@@ -497,6 +498,25 @@ mod tests {
         let wrong = new_set(Scheme::Shamir, &[2; 32], generator);
         let recovered = wrong.manifest.manifest.recover(&numbered(&shares(&wrong)));
         assert_eq!(recovered.unwrap_err(), RecoverError::PublicKey);
+    }
+
+    #[test]
+    fn a_set_may_have_255_guardians() {
+        let named = |number: u8| guardian(&format!("g{number}"), Kind::External, "all");
+        let all: placement::Claim = Claim {
+            side_alone: [placement::Side::Outside].into(),
+            entity_alone: ["all".parse().unwrap()].into(),
+            ..Claim::default()
+        };
+        let plan = Plan { guardians: (1..=255).map(named).collect(), claim: all, ..plan(Scheme::Shamir, None) };
+        let set = plan.deal(&[3; 32], &key("olga"), &mut ChaCha20Rng::seed_from_u64(9)).unwrap();
+        assert_eq!(set.manifest.check(), Ok(()));
+        let open = |index: u8| {
+            let sealed = &set.envelopes[usize::from(index) - 1].0;
+            set.manifest.manifest.open(index, &guardian_key(&format!("g{index}")), sealed).unwrap()
+        };
+        let (one, last) = (open(1), open(255));
+        assert_eq!(**set.manifest.manifest.recover(&[(1, &one), (255, &last)]).unwrap(), [3; 32]);
     }
 
     #[test]

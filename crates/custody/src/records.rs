@@ -28,6 +28,16 @@ pub enum Table {
     Session = 8,
     /// Requests that were answered, by their number.
     Seen = 9,
+    /// Requests that were refused and recorded, by hash.
+    Refused = 10,
+    /// What a request leaves behind, by the time at which that is removed.
+    Due = 11,
+    /// What a session leaves behind, the same way.
+    DueSession = 13,
+    /// Guardians who were removed, by name.
+    Removed = 14,
+    /// Keys that are never registered again.
+    Retired = 15,
 }
 
 /// The documents could not be read: the store failed, or holds something else than what was written.
@@ -48,10 +58,16 @@ pub trait Records {
     /// # Errors
     /// [`ReadError`].
     fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError>;
+
+    /// The first `count` documents whose key is before `end`, in order of their keys.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn first(&self, table: Table, end: &str, count: usize) -> Result<Vec<(String, Vec<u8>)>, ReadError>;
 }
 
-/// Documents to be written, in one commit.
-pub type Writes = BTreeMap<(Table, String), Vec<u8>>;
+/// Documents to be written in one commit; none: the document is removed.
+pub type Writes = BTreeMap<(Table, String), Option<Vec<u8>>>;
 
 /// Records with changes that are not committed yet.
 pub struct Draft<'a> {
@@ -84,7 +100,7 @@ impl<'a> Draft<'a> {
     pub fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, ReadError> {
         let written = self.writes.get(&(table, key.to_owned()));
         let bytes = match written {
-            Some(bytes) => Some(bytes.clone()),
+            Some(bytes) => bytes.clone(),
             None => self.records.get(table, key)?,
         };
         bytes.map(|bytes| read(&bytes)).transpose()
@@ -92,7 +108,26 @@ impl<'a> Draft<'a> {
 
     /// Changes a document.
     pub fn put<T: Serialize>(&mut self, table: Table, key: &str, value: &T) {
-        self.writes.insert((table, key.to_owned()), canonical::to_bytes(value));
+        self.writes.insert((table, key.to_owned()), Some(canonical::to_bytes(value)));
+    }
+
+    /// Removes a document.
+    pub fn remove(&mut self, table: Table, key: &str) {
+        self.writes.insert((table, key.to_owned()), None);
+    }
+
+    /// The first `count` stored documents whose key is before `end`. What this draft changes is not looked at.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn first<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        end: &str,
+        count: usize,
+    ) -> Result<Vec<(String, T)>, ReadError> {
+        let stored = self.records.first(table, end, count)?;
+        stored.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect()
     }
 
     /// All documents whose key begins so, in order of their keys.
@@ -106,9 +141,13 @@ impl<'a> Draft<'a> {
         if written.peek().is_none() {
             return stored.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect();
         }
-        let mut all: BTreeMap<String, Vec<u8>> = stored.into_iter().collect();
+        let mut all: BTreeMap<String, Option<Vec<u8>>> =
+            stored.into_iter().map(|(key, bytes)| (key, Some(bytes))).collect();
         all.extend(written.map(|((_, key), bytes)| (key.clone(), bytes.clone())));
-        all.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect()
+        all.into_iter()
+            .filter_map(|(key, bytes)| Some((key, bytes?)))
+            .map(|(key, bytes)| Ok((key, read(&bytes)?)))
+            .collect()
     }
 }
 
@@ -122,12 +161,23 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
 
 /// Documents in memory, for tests.
 #[derive(Default)]
-pub struct Memory(Writes);
+pub struct Memory(BTreeMap<(Table, String), Vec<u8>>);
 
 impl Memory {
     /// Commits.
     pub fn commit(&mut self, writes: Writes) {
-        self.0.extend(writes);
+        for (place, bytes) in writes {
+            match bytes {
+                Some(bytes) => drop(self.0.insert(place, bytes)),
+                None => drop(self.0.remove(&place)),
+            }
+        }
+    }
+
+    /// How many documents a table has.
+    #[must_use]
+    pub fn count(&self, table: Table) -> usize {
+        self.0.keys().filter(|(of, _)| *of == table).count()
     }
 }
 
@@ -138,6 +188,11 @@ impl Records for Memory {
 
     fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
         let of_table = self.0.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
+        Ok(of_table.map(|((_, key), bytes)| (key.clone(), bytes.clone())).collect())
+    }
+
+    fn first(&self, table: Table, end: &str, count: usize) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        let of_table = self.0.iter().filter(|((of, key), _)| *of == table && key.as_str() < end).take(count);
         Ok(of_table.map(|((_, key), bytes)| (key.clone(), bytes.clone())).collect())
     }
 }

@@ -148,6 +148,13 @@ pub enum Action {
     },
     /// Registers a guardian.
     AddGuardian(Guardian),
+    /// Removes a guardian.
+    RemoveGuardian {
+        /// His name.
+        name: Name,
+        /// His signing key: who is registered under his name since is not meant.
+        signing: VerifyKey,
+    },
     /// A new backup set.
     CreateSet {
         /// Signed by who asks.
@@ -210,6 +217,11 @@ pub enum Action {
         /// The share, sealed to the process.
         sealed: Blob,
     },
+    /// The process takes the shares that were submitted.
+    Collect {
+        /// The session.
+        session: Hash,
+    },
     /// The process says what it found.
     Report(Findings),
     /// Lets the process hand the recognised secret to its recipient.
@@ -238,6 +250,7 @@ impl Action {
         match self {
             Self::ChangePeople { .. } => "people.change",
             Self::AddGuardian(_) => "guardian.add",
+            Self::RemoveGuardian { .. } => "guardian.remove",
             Self::CreateSet { .. } => "backup.create",
             Self::Deliver { .. } => "backup.deliver",
             Self::Confirm { .. } => "backup.confirm",
@@ -248,6 +261,7 @@ impl Action {
             Self::OpenRecovery(open) if open.break_glass => "recovery.break_glass",
             Self::OpenRecovery(_) => "recovery.open",
             Self::SubmitShare { .. } => "recovery.submit",
+            Self::Collect { .. } => "recovery.collect",
             Self::Report(_) => "recovery.report",
             Self::CommitRecovery { .. } => "recovery.commit",
             Self::Complete { .. } => "recovery.complete",
@@ -262,7 +276,7 @@ impl Action {
             Self::ChangePeople { .. } | Self::CommitRecovery { .. } => people::TWO,
             Self::OpenRecovery(open) if open.break_glass => people::BREAK_GLASS,
             Self::OpenRecovery(_) => people::TWO,
-            Self::AddGuardian(_) => people::SECURITY,
+            Self::AddGuardian(_) | Self::RemoveGuardian { .. } => people::SECURITY,
             _ => people::NONE,
         }
     }
@@ -302,6 +316,13 @@ impl Request {
     pub fn sign(self, key: &SignKey) -> Signed {
         let signature = key.sign(tags::CUSTODY_REQUEST, &canonical::to_bytes(&self));
         Signed { request: self, signature }
+    }
+
+    /// May it be carried out at this time?
+    #[must_use]
+    pub fn is_of(&self, now_ms: u64) -> bool {
+        let begun = self.at_ms <= now_ms.saturating_add(CLOCK_SKEW_MS) && now_ms <= self.expires_ms;
+        begun && self.expires_ms.saturating_sub(self.at_ms) <= LIFETIME_MS_MAX
     }
 
     /// Its identity: what approvals name.

@@ -115,6 +115,18 @@ impl Scheme {
         }
     }
 
+    /// Which share this says it is, from 1; none if it is no share of this scheme.
+    #[must_use]
+    pub fn index_of(self, share: &[u8]) -> Option<u8> {
+        match self {
+            Self::Shamir | Self::Vss => share.first().copied(),
+            Self::Slip39 => {
+                let text = core::str::from_utf8(share).ok()?;
+                Some(slip39::Share::parse(text).ok()?.header().member + 1)
+            }
+        }
+    }
+
     /// The key of at least `threshold` shares; more are checked against each other.
     ///
     /// # Errors

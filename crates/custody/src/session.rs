@@ -43,7 +43,7 @@ pub struct Submission {
     pub index: u8,
     /// Whose.
     pub guardian: Name,
-    /// Sealed to the process.
+    /// Sealed to the process; empty for everybody but the process: [`Action::Collect`].
     pub sealed: Blob,
     /// When.
     pub at_ms: u64,

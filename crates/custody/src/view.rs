@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Blob, Hash};
-use crate::delivery::State;
+use crate::delivery::{Delivery, State};
 use crate::guardian::Guardian;
-use crate::keeper::{CHARTER, Fate, Pending, ROSTER, SetRecord, envelope_record};
+use crate::keeper::{CHARTER, Fate, Pending, ROSTER, Removed, SetRecord, envelope_record};
+use crate::keys::VerifyKey;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Roster};
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
-use crate::request::SetId;
+use crate::request::{By, SetId, Signed};
 use crate::session::{self, Approved, Bundle, Session};
 
 /// A share as it is shown.
@@ -38,6 +39,9 @@ pub struct ShareView {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Its guardian was removed: it counts for nothing here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed: bool,
 }
 
 /// A set as it is shown.
@@ -56,7 +60,7 @@ pub struct SetView {
     pub threshold: u8,
     /// All shares.
     pub total: usize,
-    /// Shares with a receipt.
+    /// Shares with a receipt, of guardians who were not removed.
     pub confirmed: usize,
     /// Receipts for all: the set is active.
     pub active: bool,
@@ -151,6 +155,36 @@ impl<'a> View<'a> {
         Ok(self.0.get(Table::People, ROSTER)?.unwrap_or_default())
     }
 
+    /// The key with which somebody signs, if he is known.
+    fn key_of(&self, by: &By) -> Result<Option<VerifyKey>, ReadError> {
+        Ok(match by {
+            By::Person(name) => self.roster()?.person(name).map(|person| person.key),
+            By::Guardian(name) => {
+                self.0.get::<Guardian>(Table::Guardian, name.as_str())?.map(|guardian| guardian.signing)
+            }
+            By::Process(id) => self.session(id)?.and_then(|session| Some(session.parameters()?.process.signing)),
+        })
+    }
+
+    /// The key of who signed a request that is new here and of now; none for everything else. Signatures of others can be read
+    /// and sent again by anybody, so that what was answered or refused before says nothing of who sends it.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn author(&self, signed: &Signed, custody: &Hash, now_ms: u64) -> Result<Option<VerifyKey>, ReadError> {
+        let request = &signed.request;
+        if request.custody != *custody || !request.is_of(now_ms) {
+            return Ok(None);
+        }
+        let known = |table, key: &str| self.0.get::<serde::de::IgnoredAny>(table, key);
+        let before =
+            known(Table::Seen, &request.id.to_string())?.or(known(Table::Refused, &request.hash().to_string())?);
+        if before.is_some() {
+            return Ok(None);
+        }
+        Ok(self.key_of(&request.by)?.filter(|key| signed.is_by(key)))
+    }
+
     /// The registered guardians.
     ///
     /// # Errors
@@ -165,7 +199,25 @@ impl<'a> View<'a> {
     /// [`ReadError`].
     pub fn sets(&self, prefix: &str, now_ms: u64) -> Result<Vec<SetView>, ReadError> {
         let sets = self.0.list::<SetRecord>(Table::Set, prefix)?;
-        Ok(sets.into_iter().map(|(_, set)| set_view(set, now_ms)).collect())
+        let gone: BTreeSet<Name> =
+            self.0.list::<Removed>(Table::Removed, "")?.into_iter().map(|(_, removed)| removed.guardian.name).collect();
+        sets.into_iter().map(|(_, set)| Ok(set_view(&set, &self.removed_of(&set, &gone)?, now_ms))).collect()
+    }
+
+    /// The shares of a set whose guardians were removed. Somebody who has the name now is not the one of the manifest.
+    fn removed_of(&self, set: &SetRecord, gone: &BTreeSet<Name>) -> Result<BTreeSet<u8>, ReadError> {
+        // Manifests are long; they are read only for sets with such a name.
+        if !set.shares.iter().any(|share| gone.contains(&share.guardian)) {
+            return Ok(BTreeSet::new());
+        }
+        let mut removed = BTreeSet::new();
+        for entry in self.manifest(&set.id)?.into_iter().flat_map(|signed| signed.manifest.shares) {
+            let registered: Option<Guardian> = self.0.get(Table::Guardian, entry.guardian.name.as_str())?;
+            if registered != Some(entry.guardian) {
+                removed.insert(entry.index);
+            }
+        }
+        Ok(removed)
     }
 
     /// The newest set of a secret.
@@ -216,20 +268,20 @@ impl<'a> View<'a> {
         Ok(all.filter(waits).map(waiting_view).collect())
     }
 
-    /// A session.
+    /// A session, without the sealed shares: those are for its process alone.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn session(&self, id: &Hash) -> Result<Option<Session>, ReadError> {
-        self.0.get(Table::Session, &id.to_string())
+        Ok(self.0.get(Table::Session, &id.to_string())?.map(without_shares))
     }
 
-    /// Every session.
+    /// Every session, without the sealed shares.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn sessions(&self) -> Result<Vec<Session>, ReadError> {
-        Ok(self.0.list(Table::Session, "")?.into_iter().map(|(_, session)| session).collect())
+        Ok(self.0.list(Table::Session, "")?.into_iter().map(|(_, session)| without_shares(session)).collect())
     }
 
     /// A session with everything that shows that it is allowed.
@@ -287,34 +339,42 @@ impl<'a> View<'a> {
     }
 }
 
-/// A set as it is shown.
+fn without_shares(mut session: Session) -> Session {
+    session.submissions.iter_mut().for_each(|submission| submission.sealed.0.clear());
+    session
+}
+
+/// A set as it is shown; the guardians of these shares were removed.
 #[must_use]
-pub fn set_view(set: SetRecord, now_ms: u64) -> SetView {
+pub fn set_view(set: &SetRecord, removed: &BTreeSet<u8>, now_ms: u64) -> SetView {
+    let counts = |share: &&Delivery| share.state == State::Confirmed && !removed.contains(&share.index);
+    let confirmed = set.shares.iter().filter(counts).count();
     SetView {
         set: set.id.to_string(),
         manifest_hash: set.manifest_hash,
         created_ms: set.created_ms,
         threshold: set.threshold,
         total: set.shares.len(),
-        confirmed: set.confirmed(),
-        active: set.is_active(),
-        recoverable: set.is_recoverable(),
-        id: set.id,
-        shares: set
-            .shares
-            .into_iter()
-            .map(|share| ShareView {
-                state: share.state_at(now_ms),
-                index: share.index,
-                guardian: share.guardian,
-                entity: share.entity,
-                server: share.server,
-                attempts: share.attempts,
-                delivered_ms: share.delivered_ms,
-                confirmed_ms: share.confirmed_ms,
-                reason: share.reason,
-            })
-            .collect(),
+        confirmed,
+        active: confirmed == set.shares.len(),
+        recoverable: confirmed >= usize::from(set.threshold),
+        id: set.id.clone(),
+        shares: set.shares.iter().map(|share| share_view(share, removed.contains(&share.index), now_ms)).collect(),
+    }
+}
+
+fn share_view(share: &Delivery, removed: bool, now_ms: u64) -> ShareView {
+    ShareView {
+        state: share.state_at(now_ms),
+        index: share.index,
+        guardian: share.guardian.clone(),
+        entity: share.entity.clone(),
+        server: share.server,
+        attempts: share.attempts,
+        delivered_ms: share.delivered_ms,
+        confirmed_ms: share.confirmed_ms,
+        reason: share.reason.clone(),
+        removed,
     }
 }
 

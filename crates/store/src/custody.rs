@@ -132,9 +132,13 @@ fn points(entries: &[Entry], before: bool) {
 fn write(transaction: &Transaction<'_>, writes: &Writes) -> Result<(), StoreError> {
     let sql = "INSERT INTO documents (kind, key, value) VALUES (?1, ?2, ?3) \
                ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value";
-    let mut statement = transaction.prepare(sql)?;
+    let (mut put, mut remove) =
+        (transaction.prepare(sql)?, transaction.prepare("DELETE FROM documents WHERE kind = ?1 AND key = ?2")?);
     for ((table, key), value) in writes {
-        statement.execute(params![*table as i64, key, value])?;
+        match value {
+            Some(value) => put.execute(params![*table as i64, key, value])?,
+            None => remove.execute(params![*table as i64, key])?,
+        };
     }
     Ok(())
 }
@@ -157,6 +161,10 @@ impl Records for CustodyStore {
     fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
         list(&self.connection, table, prefix)
     }
+
+    fn first(&self, table: Table, end: &str, count: usize) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        first(&self.connection, table, end, count)
+    }
 }
 
 impl Records for CustodyReader {
@@ -166,6 +174,10 @@ impl Records for CustodyReader {
 
     fn list(&self, table: Table, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
         list(&self.0, table, prefix)
+    }
+
+    fn first(&self, table: Table, end: &str, count: usize) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        first(&self.0, table, end, count)
     }
 }
 
@@ -190,6 +202,16 @@ fn list(connection: &Connection, table: Table, prefix: &str) -> Result<Vec<(Stri
     rows.map_err(failed)
 }
 
+fn first(connection: &Connection, table: Table, end: &str, count: usize) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+    let sql = "SELECT key, value FROM documents WHERE kind = ?1 AND key < ?2 ORDER BY key LIMIT ?3";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let rows = connection.prepare(sql).and_then(|mut statement| {
+        let rows = statement.query_map(params![table as i64, end, count], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    });
+    rows.map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,7 +221,7 @@ mod tests {
     }
 
     fn writes(number: u8) -> Writes {
-        [((Table::Guardian, format!("g{number}")), vec![number])].into()
+        [((Table::Guardian, format!("g{number}")), Some(vec![number]))].into()
     }
 
     fn entry() -> Entry {
@@ -222,6 +244,22 @@ mod tests {
         assert_eq!(reader.list(Table::Guardian, "g").unwrap(), [("g1".into(), vec![1]), ("g2".into(), vec![2])]);
         assert_eq!(reader.list(Table::Guardian, "g2").unwrap().len(), 1);
         assert_eq!(audit::head(&store.connection).unwrap().unwrap().size, 2);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_the_first_are_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("custody.db");
+        let mut store = CustodyStore::create(&path, &writes(1), &key(), &[entry()]).unwrap();
+        (2..=4).for_each(|number| store.commit(&writes(number), &key(), &[entry()]).unwrap());
+        let keys = |found: Vec<(String, Vec<u8>)>| found.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(store.first(Table::Guardian, "g4", 2).unwrap()), ["g1", "g2"]);
+        let removed: Writes =
+            [((Table::Guardian, "g1".to_owned()), None), ((Table::Set, "g2".to_owned()), None)].into();
+        store.commit(&removed, &key(), &[entry()]).unwrap();
+        assert_eq!(store.get(Table::Guardian, "g1").unwrap(), None);
+        assert_eq!(keys(store.first(Table::Guardian, "g4", 9).unwrap()), ["g2", "g3"]);
+        assert!(keys(CustodyReader::open(&path).unwrap().first(Table::Guardian, "g2", 9).unwrap()).is_empty());
     }
 
     #[test]

@@ -91,7 +91,9 @@ pub enum StoreError {
         what: String,
     },
     /// There is no room.
-    #[error("the disk is full; nothing was lost: free some space and start the node again")]
+    #[error(
+        "the disk is full; nothing was lost: free some space, then do it again (a node or service: start it again)"
+    )]
     DiskFull,
     /// A number is too large for the engine's 63 bits.
     #[error("a number does not fit into the database")]
@@ -153,11 +155,17 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode;
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
+            _ if has_no_room_for_its_index(&error) => Self::DiskFull,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::damaged(error.to_string()),
             _ if is_conversion(&error) => Self::damaged("a value of another type or size"),
             _ => Self::Engine(error),
         }
     }
+}
+
+/// The index of the write-ahead log (`-shm`) could not be made as large as it has to be.
+fn has_no_room_for_its_index(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 /// A stored value was not of the type that the schema gives it.

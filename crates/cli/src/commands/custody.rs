@@ -166,6 +166,6 @@ pub fn answered(answer: &Answer, done: &str) -> Report {
             let next = format!("the request waits for approval: quorumkeep custody approve {request}");
             Report::text(next).field("state", "waiting").field("request", request).field("approvals", approvals)
         }
-        Answer::Envelope(_) => Report::text(done).field("state", "done"),
+        Answer::Envelope(_) | Answer::Shares(_) => Report::text(done).field("state", "done"),
     }
 }

@@ -65,6 +65,8 @@ pub enum Guardian {
     New(NewGuardian),
     /// Asks to register a guardian; one person of security approves.
     Add(Add),
+    /// Asks to remove a guardian; one person of security approves.
+    Remove(Remove),
     /// The registered guardians.
     List(At),
 }
@@ -97,6 +99,30 @@ pub struct Add {
     /// The guardian's card.
     #[arg(long, value_name = "FILE")]
     card: PathBuf,
+}
+
+/// Arguments of `guardian remove`.
+#[derive(Args)]
+pub struct Remove {
+    /// The guardian's name.
+    name: Name,
+    #[command(flatten)]
+    at: At,
+    #[command(flatten)]
+    by: As,
+}
+
+impl Remove {
+    fn run(self) -> Result<Report> {
+        let mut link = self.at.open()?;
+        let name = self.name;
+        let missing = || Failure::new(Code::GuardianUnknown, format!("{name} is not a registered guardian"));
+        let found = link.guardians()?.into_iter().find(|guardian| guardian.name == name).ok_or_else(missing)?;
+        let action = Action::RemoveGuardian { name: name.clone(), signing: found.signing };
+        let answer = link.ask(&self.by.load()?, action)?;
+        let next = "Sets that name him say so in quorumkeep backup status: make a new generation of them.";
+        Ok(answered(&answer, &format!("{name} is removed")).line(next))
+    }
 }
 
 fn kind(text: &str) -> core::result::Result<Kind, &'static str> {
@@ -134,6 +160,7 @@ pub fn run_guardian(command: Guardian) -> Result<Report> {
             let answer = add.at.open()?.ask(&add.by.load()?, Action::AddGuardian(card))?;
             Ok(answered(&answer, &format!("{name} is registered")))
         }
+        Guardian::Remove(remove) => remove.run(),
         Guardian::List(at) => list(&at.open()?.guardians()?),
     }
 }

@@ -82,7 +82,10 @@ impl From<RecoverError> for Failure {
     fn from(error: RecoverError) -> Self {
         let code = match &error {
             RecoverError::TooFew { .. } => Code::TooFewShares,
-            RecoverError::Scheme(_) | RecoverError::NotRecognised | RecoverError::PublicKey => Code::NotRecognised,
+            RecoverError::Scheme(_)
+            | RecoverError::NotRecognised
+            | RecoverError::GaveUp { .. }
+            | RecoverError::PublicKey => Code::NotRecognised,
         };
         Self::new(code, error)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::prune::Left;
 use super::refusal::{OrStop, Step};
 use super::{Answer, Refusal, Run, entry_of};
 use crate::bytes::Hash;
@@ -54,6 +55,7 @@ impl Run<'_> {
         let mut entry = entry_of(&approved.request, self.now_ms);
         entry.event.push_str(".ask");
         self.entries.push(entry);
+        self.until(approved.request.request.expires_ms, &Left::Pending(hash));
         self.draft.put(Table::Pending, &hash.to_string(), &Pending { approved, fate: Fate::Waiting });
         Ok(Answer::Waiting { request: hash, approvals: Vec::new() })
     }

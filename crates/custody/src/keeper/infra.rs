@@ -13,7 +13,7 @@ use crate::delivery::State as DeliveryState;
 use crate::guardian::Recipient;
 use crate::keys::Signature;
 use crate::names::Name;
-use crate::records::{ReadError, Records, Table, Writes};
+use crate::records::{ReadError, Records, Table};
 use crate::request::REASON_CHARS_MAX;
 use crate::session::{Session, State, Submission, Verdict};
 use crate::share;
@@ -153,6 +153,7 @@ impl Keeper<'_> {
         match work(&mut run, &mut entry) {
             Ok(value) => {
                 run.entries.push(entry);
+                run.prune()?;
                 let decision =
                     Decision { answer: Ok(Answer::Done), writes: run.draft.into_writes(), entries: run.entries };
                 Ok(Told { decision, value: Some(value) })
@@ -161,7 +162,11 @@ impl Keeper<'_> {
             Err(Stop::Refused(refusal)) => {
                 (entry.result, entry.reason) = (Outcome::Refused, Some(refusal.code().to_owned()));
                 entry.details.insert("message".into(), refusal.to_string());
-                let decision = Decision { answer: Err(refusal), writes: Writes::new(), entries: vec![entry] };
+                let mut run = self.run(records, now_ms);
+                run.entries.push(entry);
+                run.prune()?;
+                let (writes, entries) = (run.draft.into_writes(), run.entries);
+                let decision = Decision { answer: Err(refusal), writes, entries };
                 Ok(Told { decision, value: None })
             }
         }

@@ -5,8 +5,10 @@
 
 mod approvals;
 mod infra;
+mod prune;
 mod recovery;
 mod refusal;
+mod removal;
 mod sets;
 
 use std::collections::BTreeMap;
@@ -16,8 +18,11 @@ use serde::{Deserialize, Serialize};
 
 pub use approvals::{Fate, Pending};
 pub use infra::{Progress, ShareRef, Told, Word};
+use prune::Left;
+pub use prune::{BATCH, SESSION_KEPT_MS};
 pub use refusal::Refusal;
 use refusal::{OrStop, Step, Stop};
+pub use removal::Removed;
 pub(crate) use sets::envelope_record;
 pub use sets::{SetRecord, id_of};
 
@@ -29,8 +34,8 @@ use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
-use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Signed};
-use crate::session::{self, Approved, Session};
+use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Request, Signed};
+use crate::session::{self, Approved, Session, Submission};
 
 /// The key of the charter in the records.
 pub(crate) const CHARTER: &str = "charter";
@@ -57,6 +62,8 @@ pub enum Answer {
     },
     /// An envelope.
     Envelope(Box<Delivered>),
+    /// What was submitted to a session, for its process.
+    Shares(Vec<Submission>),
 }
 
 /// A share on its way to its guardian.
@@ -87,7 +94,7 @@ pub struct Decision {
 #[derive(Serialize, Deserialize)]
 struct Seen {
     hash: Hash,
-    /// None for an envelope: it is fetched again, which changes nothing.
+    /// None for an envelope or shares: they are fetched again, which changes nothing.
     answer: Option<Answer>,
 }
 
@@ -132,19 +139,18 @@ impl Keeper<'_> {
     pub fn handle(&self, records: &dyn Records, signed: &Signed, now_ms: u64) -> Result<Decision, ReadError> {
         let mut run = self.run(records, now_ms);
         match run.authenticate(signed).and_then(|()| run.answered_before(signed)) {
-            Err(stop) => return refused(stop, Vec::new()),
-            Ok(Some(answer)) => return Ok(Decision { answer: Ok(answer), writes: Writes::new(), entries: Vec::new() }),
+            Err(Stop::Read(error)) => return Err(error),
+            Err(Stop::Refused(refusal)) => return Ok(Decision::nothing(Err(refusal))),
+            Ok(Some(answer)) => return Ok(Decision::nothing(Ok(answer))),
             Ok(None) => {}
         }
         match run.decide(signed) {
-            Err(stop) => {
-                let entry = refusal_entry(signed, &stop, now_ms);
-                refused(stop, vec![entry])
-            }
+            Err(Stop::Read(error)) => Err(error),
+            // Nothing is kept of what was tried.
+            Err(Stop::Refused(refusal)) => self.run(records, now_ms).refused(signed, refusal),
             Ok(answer) => {
-                let small = (!matches!(answer, Answer::Envelope(_))).then(|| answer.clone());
-                let seen = Seen { hash: signed.request.hash(), answer: small };
-                run.draft.put(Table::Seen, &signed.request.id.to_string(), &seen);
+                run.remember(&signed.request, &answer);
+                run.prune()?;
                 Ok(Decision { answer: Ok(answer), writes: run.draft.into_writes(), entries: run.entries })
             }
         }
@@ -155,20 +161,18 @@ impl Keeper<'_> {
     }
 }
 
-fn refused(stop: Stop, entries: Vec<Entry>) -> Result<Decision, ReadError> {
-    match stop {
-        Stop::Read(error) => Err(error),
-        Stop::Refused(refusal) => Ok(Decision { answer: Err(refusal), writes: Writes::new(), entries }),
+impl Decision {
+    /// An answer that changes nothing and is not recorded.
+    fn nothing(answer: Result<Answer, Refusal>) -> Self {
+        Self { answer, writes: Writes::new(), entries: Vec::new() }
     }
 }
 
-fn refusal_entry(signed: &Signed, stop: &Stop, now_ms: u64) -> Entry {
+fn refusal_entry(signed: &Signed, refusal: &Refusal, now_ms: u64) -> Entry {
     let mut entry = entry_of(signed, now_ms);
     entry.result = Outcome::Refused;
-    if let Stop::Refused(refusal) = stop {
-        entry.reason = Some(refusal.code().to_owned());
-        entry.details.insert("message".into(), refusal.to_string());
-    }
+    entry.reason = Some(refusal.code().to_owned());
+    entry.details.insert("message".into(), refusal.to_string());
     entry
 }
 
@@ -214,6 +218,7 @@ fn describe(action: &Action, entry: &mut Entry) {
             reason = Some(&open.reason);
         }
         Action::AddGuardian(guardian) => entry.target = Some(guardian.name.to_string()),
+        Action::RemoveGuardian { name, .. } => entry.target = Some(name.to_string()),
         Action::Approve { request } => entry.target = Some(request.to_string()),
         Action::Reject { request, reason: why } => {
             entry.target = Some(request.to_string());
@@ -227,7 +232,9 @@ fn describe(action: &Action, entry: &mut Entry) {
             entry.target = Some(session.to_string());
             reason = Some(why);
         }
-        Action::CommitRecovery { session } | Action::Complete { session } => entry.target = Some(session.to_string()),
+        Action::Collect { session } | Action::CommitRecovery { session } | Action::Complete { session } => {
+            entry.target = Some(session.to_string());
+        }
         Action::Report(findings) => {
             entry.target = Some(findings.session.to_string());
             entry.details = findings.bad.iter().map(|(index, why)| (format!("share_{index}"), why.clone())).collect();
@@ -258,7 +265,7 @@ impl Run<'_> {
         if request.at_ms > self.now_ms.saturating_add(CLOCK_SKEW_MS) {
             return Err(Refusal::Future.into());
         }
-        if request.expires_ms < self.now_ms {
+        if request.expires_ms < self.now_ms || self.is_forgotten(request.expires_ms).or_stop()? {
             return Err(Refusal::Expired.into());
         }
         let long = request.expires_ms.saturating_sub(request.at_ms) > LIFETIME_MS_MAX;
@@ -268,6 +275,7 @@ impl Run<'_> {
     fn key_of(&self, by: &By) -> Step<Option<VerifyKey>> {
         Ok(match by {
             By::Person(name) => self.roster()?.person(name).map(|person| person.key),
+            By::Guardian(name) if self.was_removed(name)? => return Err(Refusal::GuardianRemoved(name.clone()).into()),
             By::Guardian(name) => self.guardian(name)?.map(|guardian| guardian.signing),
             By::Process(id) => {
                 let session: Option<Session> = self.draft.get(Table::Session, &id.to_string()).or_stop()?;
@@ -282,6 +290,26 @@ impl Run<'_> {
             Some(seen) if seen.hash == signed.request.hash() => Ok(seen.answer),
             Some(_) => Err(Refusal::Conflict.into()),
         }
+    }
+
+    fn remember(&mut self, request: &Request, answer: &Answer) {
+        let small = (!matches!(answer, Answer::Envelope(_) | Answer::Shares(_))).then(|| answer.clone());
+        self.draft.put(Table::Seen, &request.id.to_string(), &Seen { hash: request.hash(), answer: small });
+        self.until(request.expires_ms, &Left::Seen(request.id));
+    }
+
+    /// Records a refusal: once for a request, however often it is sent, unless the reason is another one.
+    fn refused(mut self, signed: &Signed, refusal: Refusal) -> Result<Decision, ReadError> {
+        let hash = signed.request.hash();
+        let told = self.draft.get::<String>(Table::Refused, &hash.to_string())?;
+        if told.as_deref() == Some(refusal.code()) {
+            return Ok(Decision::nothing(Err(refusal)));
+        }
+        self.draft.put(Table::Refused, &hash.to_string(), &refusal.code());
+        self.until(signed.request.expires_ms, &Left::Refused(hash));
+        self.entries.push(refusal_entry(signed, &refusal, self.now_ms));
+        self.prune()?;
+        Ok(Decision { answer: Err(refusal), writes: self.draft.into_writes(), entries: self.entries })
     }
 
     /// Waits for approvals, or is carried out.
@@ -302,6 +330,7 @@ impl Run<'_> {
     /// Does what a request asks for; its approvals were counted. The requester must still be allowed to ask.
     fn carry_out(&mut self, approved: &Approved) -> Step<Answer> {
         let request = &approved.request.request;
+        self.check_keys(&request.action)?;
         let mut entry = entry_of(&approved.request, self.now_ms);
         entry.approvers = approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect();
         let answer = match &request.action {
@@ -314,9 +343,11 @@ impl Run<'_> {
             Action::RetryDelivery { set, index } => self.retry_delivery(&request.by, set, *index)?,
             Action::OpenRecovery(open) => self.open_recovery(approved, open)?,
             Action::SubmitShare { session, index, sealed } => self.submit(&request.by, session, *index, sealed)?,
+            Action::Collect { session } => self.collect(&request.by, session)?,
             Action::Report(findings) => self.report(&request.by, findings)?,
             Action::CommitRecovery { session } => self.commit_recovery(approved, session)?,
             Action::Complete { session } => self.complete(&request.by, session)?,
+            Action::RemoveGuardian { name, signing } => self.remove_guardian(&request.by, name, signing)?,
             Action::AbortRecovery { session, reason } => self.abort(&request.by, session, reason)?,
             // Decided before; neither can wait for approvals.
             Action::Approve { .. } | Action::Reject { .. } => return Err(Refusal::NotWaiting.into()),
@@ -362,7 +393,9 @@ impl Run<'_> {
         if *after != session::head(&self.keeper.custody, &history) {
             return Err(Refusal::Overtaken.into());
         }
-        let roster = self.roster()?.changed(add, remove)?;
+        let before = self.roster()?;
+        let roster = before.changed(add, remove)?;
+        self.retire_people(&before, &roster);
         self.draft.put(Table::People, ROSTER, &roster);
         self.draft.put(Table::History, &format!("{:010}", history.len()), approved);
         Ok(Answer::Done)

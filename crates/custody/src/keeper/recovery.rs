@@ -71,6 +71,7 @@ impl Run<'_> {
             committed: None,
             reason: String::new(),
         };
+        self.session_until(&session);
         self.keep(&session);
         Ok(Answer::Done)
     }
@@ -94,6 +95,7 @@ impl Run<'_> {
         if !holds {
             return Err(Refusal::NotYours(guardian.clone(), index).into());
         }
+        self.check_holder(guardian, &set, index)?;
         if sealed.0.is_empty() || sealed.0.len() > ENVELOPE_BYTES_MAX {
             return Err(Refusal::Text("the sealed share").into());
         }
@@ -117,6 +119,12 @@ impl Run<'_> {
             return Err(Refusal::Requester(by.to_string()).into());
         }
         self.session_in(id, states)
+    }
+
+    /// Nobody else gets what was sealed to the process.
+    pub(super) fn collect(&mut self, by: &By, id: &Hash) -> Step<Answer> {
+        let session = self.of_process(by, id, &[State::Open, State::Recognised, State::Committed])?;
+        Ok(Answer::Shares(session.submissions))
     }
 
     pub(super) fn report(&mut self, by: &By, findings: &Findings) -> Step<Answer> {

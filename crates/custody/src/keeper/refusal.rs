@@ -65,6 +65,12 @@ pub enum Refusal {
     /// Not registered.
     #[error("{0} is not a registered guardian")]
     GuardianUnknown(Name),
+    /// He was removed, and perhaps another one has his name now.
+    #[error("{0} was removed: his shares are nobody else's, and he gets nothing more")]
+    GuardianRemoved(Name),
+    /// A key of somebody who left.
+    #[error("a key of {0} belonged to {1} and left with him: make new keys")]
+    KeyRetired(Name, String),
     /// The manifest has other keys than the register.
     #[error("the manifest has other keys for {0} than the register")]
     GuardianDiffers(Name),
@@ -138,6 +144,8 @@ impl Refusal {
             Self::GuardianKeys(_) => "guardian_keys",
             Self::GuardianExists(_) => "guardian_exists",
             Self::GuardianUnknown(_) => "guardian_unknown",
+            Self::GuardianRemoved(_) => "guardian_removed",
+            Self::KeyRetired(..) => "key_retired",
             Self::GuardianDiffers(_) => "guardian_differs",
             Self::Manifest(manifest::Error::Placement(_)) => "placement_refused",
             Self::Manifest(_) | Self::Dealer => "manifest_invalid",

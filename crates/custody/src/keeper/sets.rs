@@ -117,6 +117,9 @@ impl Run<'_> {
     /// The guardian is registered with these keys, and the sealed share is the one of the manifest.
     fn check_entry(&self, entry: &ShareEntry, envelope: Option<&Blob>) -> Step<()> {
         let name = &entry.guardian.name;
+        if self.was_removed(name)? {
+            return Err(Refusal::GuardianRemoved(name.clone()).into());
+        }
         let registered = self.guardian(name)?.ok_or_else(|| Refusal::GuardianUnknown(name.clone()))?;
         if registered != entry.guardian {
             return Err(Refusal::GuardianDiffers(name.clone()).into());
@@ -146,6 +149,7 @@ impl Run<'_> {
         change: impl FnOnce(&mut Delivery, u64) -> Result<T, Refusal>,
     ) -> Step<(SetRecord, T)> {
         let mut set = self.set(id)?;
+        self.check_holder(guardian, id, index)?;
         let now_ms = self.now_ms;
         let not_yours = || Refusal::NotYours(guardian.clone(), index);
         let delivery = set.share(index).filter(|share| share.guardian == *guardian).ok_or_else(not_yours)?;

@@ -27,6 +27,8 @@ const NAMES: [(&str, Kind, &str); 5] = [
     ("vault-1", Kind::Paper, "vault"),
 ];
 
+mod limits;
+
 struct World {
     memory: Memory,
     custody: Hash,
@@ -76,7 +78,8 @@ impl World {
         let keeper = Keeper { custody: self.custody, service: &self.service };
         let decision = keeper.handle(&self.memory, signed, self.now_ms).unwrap();
         if decision.answer.is_err() {
-            assert!(decision.writes.is_empty(), "what is refused writes nothing");
+            let remembered = |(table, _): &(Table, String)| *table >= Table::Pending;
+            assert!(decision.writes.keys().all(remembered), "what is refused changes nothing");
         }
         assert!(decision.writes.is_empty() || !decision.entries.is_empty(), "what is done is recorded");
         self.memory.commit(decision.writes);
@@ -173,6 +176,11 @@ impl World {
         self.guardian(name, Action::SubmitShare { session, index, sealed })
     }
 
+    /// A share for a session that may be gone.
+    fn submit_again(&mut self, session: Hash) -> Result<Answer, Refusal> {
+        self.guardian("client-1", Action::SubmitShare { session, index: 3, sealed: Blob(vec![1]) })
+    }
+
     fn sealed_share(&mut self, session: Hash, set: &SetId, index: u8) -> Blob {
         let (name, ..) = NAMES[usize::from(index) - 1];
         let (manifest, envelope) = {
@@ -192,6 +200,15 @@ impl World {
 
     fn bundle(&self, session: Hash) -> Bundle {
         View::new(&self.memory).bundle(&session).unwrap().unwrap()
+    }
+
+    /// What the process of a session gets.
+    fn collect(&mut self, session: Hash) -> Result<Vec<Submission>, Refusal> {
+        let signed = self.sign(By::Process(session), Action::Collect { session });
+        match self.handle(&signed)? {
+            Answer::Shares(shares) => Ok(shares),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn report(&mut self, session: Hash, good: &[u8], bad: &[u8], recognised: bool) -> Result<Answer, Refusal> {
@@ -224,9 +241,8 @@ fn a_set_is_delivered_confirmed_and_recovered() {
     bundle.check(&world.custody, world.now_ms).unwrap();
     let manifest = &bundle.manifest.manifest;
     let process = process_key();
-    let shares: Vec<_> = bundle
-        .session
-        .submissions
+    let submissions = world.collect(session).unwrap();
+    let shares: Vec<_> = submissions
         .iter()
         .map(|submission| process.open(&process.age_recipient(), &submission.sealed.0).unwrap())
         .map(|plain| manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap())
@@ -579,7 +595,7 @@ fn infra_clients_fetch_confirm_and_recover_under_the_same_rules() {
     assert_eq!(recover(&mut world, Some(&flipped)).unwrap_err().code(), "share_bad");
     assert_eq!(recover(&mut world, Some(&bare[..20])).unwrap_err().code(), "share_bad");
     assert_eq!(recover(&mut world, None).unwrap().submitted, 1);
-    let submission = &world.bundle(session).session.submissions[0];
+    let submission = &world.collect(session).unwrap()[0];
     let plain = process_key().open(&process_key().age_recipient(), &submission.sealed.0).unwrap();
     let bundle = world.bundle(session);
     assert_eq!(*manifest.identify(bundle.session.unwrap(&plain).unwrap()).unwrap().1, *bare);

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use quorumkeep_audit::tile::WIDTH;
 use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::guardian::Guardian;
@@ -29,7 +30,7 @@ use serde_json::json;
 
 use super::DeskError;
 use super::service::Shared;
-use crate::http::{QueryArgs, RawBody};
+use crate::http::{Peer, QueryArgs, RawBody};
 use crate::problem::{Code, Problem};
 
 /// The description of this interface.
@@ -96,11 +97,11 @@ impl SetAnswer {
 }
 
 type Service = State<Arc<Shared>>;
+type Caller = Extension<Peer>;
 type Told<T> = Result<Json<T>, Problem>;
 
 pub(super) fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/custody/requests", post(requests))
         .route("/custody/status", get(status))
         .route("/custody/charter", get(charter))
         .route("/custody/people", get(people))
@@ -116,7 +117,27 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(|State(shared): Service| async move { shared.metrics.response() }))
         .route("/version", get(version))
         .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], OPENAPI) }))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&shared), readers))
+        // It finds out by itself who asks.
+        .route("/custody/requests", post(requests))
         .with_state(shared)
+}
+
+fn too_often() -> Problem {
+    Problem::new(Code::RateLimited, "This caller asked too often; a few requests a second are always possible.")
+}
+
+/// What is read is public, and counts by the address.
+async fn readers(State(shared): Service, Extension(peer): Caller, request: Request, next: Next) -> Response {
+    if shared.callers.stranger(peer) { next.run(request).await } else { too_often().into_response() }
+}
+
+/// Who signed something new counts by his key; all others by their address, before they are in anybody's way.
+fn admit(shared: &Shared, signed: &Signed, peer: Peer) -> Result<(), Problem> {
+    let custody = shared.custody();
+    let key = shared.read(|view, now_ms| view.author(signed, &custody, now_ms))?;
+    let free = key.map_or_else(|| shared.callers.stranger(peer), |key| shared.callers.key(&key));
+    if free { Ok(()) } else { Err(too_often()) }
 }
 
 /// Runs what may block the thread elsewhere. What was begun is ended, even if nobody waits for the answer any more.
@@ -141,12 +162,17 @@ fn missing(what: &str) -> Problem {
     Problem::new(Code::NotFound, what)
 }
 
-async fn requests(State(shared): Service, RawBody(body): RawBody) -> Told<Answer> {
+async fn requests(State(shared): Service, Extension(peer): Caller, RawBody(body): RawBody) -> Told<Answer> {
     let signed = Signed::decode(&body).map_err(|_| {
         let text = "The body is not a signed request in its canonical form: JSON with sorted keys and no white space.";
-        Problem::new(Code::Malformed, text).because("request_malformed")
+        let malformed = Problem::new(Code::Malformed, text).because("request_malformed");
+        if shared.callers.stranger(peer) { malformed } else { too_often() }
     })?;
-    let answer = blocking(move || shared.write(|desk, now_ms| desk.handle(&signed, now_ms))).await?;
+    let answer = blocking(move || {
+        admit(&shared, &signed, peer)?;
+        shared.write(|desk, now_ms| desk.handle(&signed, now_ms)).map_err(Problem::from)
+    });
+    let answer = answer.await?;
     Ok(Json(answer))
 }
 

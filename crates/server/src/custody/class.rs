@@ -32,7 +32,12 @@ impl Class {
         use Refusal as R;
         match refusal {
             R::Requester(_) | R::Signature(_) | R::Future | R::Expired | R::Lifetime => Self::Unauthenticated,
-            R::Custody | R::Role(..) | R::SelfApproval(_) | R::NotYours(..) | R::PublicKey(_) => Self::Forbidden,
+            R::Custody
+            | R::Role(..)
+            | R::SelfApproval(_)
+            | R::NotYours(..)
+            | R::PublicKey(_)
+            | R::GuardianRemoved(_) => Self::Forbidden,
             R::GuardianUnknown(_) | R::UnknownSet(_) | R::UnknownSession(_) | R::NotWaiting => Self::NotFound,
             R::Conflict | R::ApprovedAlready(_) | R::GuardianExists(_) | R::SessionOpen(_) | R::Submitted(_) => {
                 Self::Exists
@@ -42,6 +47,7 @@ impl Class {
             R::Decided(_)
             | R::Overtaken
             | R::ProcessKey
+            | R::KeyRetired(..)
             | R::Delivery(_)
             | R::Generation(_)
             | R::ManifestHash

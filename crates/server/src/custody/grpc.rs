@@ -68,7 +68,8 @@ impl Infra {
         let done = tokio::task::spawn_blocking(move || {
             let name = certificate.and_then(|shown| infra.clients.name_of(&shown.0));
             let unknown = || refuse(Code::Unauthenticated, "client_unknown", "no registered client certificate");
-            work(&infra.shared, &name.ok_or_else(unknown)?)
+            let name = name.ok_or_else(unknown)?;
+            if infra.shared.callers.client(&name) { work(&infra.shared, &name) } else { Err(too_often()) }
         });
         done.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a request's thread died");
@@ -80,6 +81,12 @@ impl Infra {
 fn refuse(code: Code, stable: &'static str, text: &str) -> Status {
     let mut status = Status::new(code, format!("{stable}: {text}"));
     status.metadata_mut().insert(CODE, MetadataValue::from_static(stable));
+    status
+}
+
+fn too_often() -> Status {
+    let mut status = refuse(Code::ResourceExhausted, "rate_limited", "this client asked too often");
+    status.metadata_mut().insert("retry-after", MetadataValue::from_static("1"));
     status
 }
 

@@ -22,6 +22,7 @@ pub mod link;
 pub mod remote;
 pub mod service;
 
+mod callers;
 mod class;
 #[cfg(feature = "grpc")]
 mod clients;
@@ -33,5 +34,6 @@ mod grpc;
 #[cfg(feature = "grpc")]
 pub use clients::{CLIENTS_MAX, Clients};
 
+pub use callers::{BURST, PER_SECOND};
 pub use desk::{Desk, DeskError};
 pub use directory::{CustodyDir, DirectoryError};

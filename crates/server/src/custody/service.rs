@@ -15,6 +15,7 @@ use quorumkeep_store::custody::CustodyReader;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::callers::Callers;
 use super::{Desk, DeskError, DirectoryError, api};
 use crate::http::{BindError, Limits, Server};
 use crate::metrics::{HttpMetrics, Metrics};
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     custody: Hash,
     database: PathBuf,
     failed: AtomicBool,
+    pub(super) callers: Callers,
     pub(super) metrics: Metrics,
 }
 
@@ -120,8 +122,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let desk = Desk::open(&settings.dir)?;
     let (custody, metrics) = (desk.custody(), Metrics::default());
     let database = settings.dir.join("custody.db");
-    let shared =
-        Arc::new(Shared { desk: Mutex::new(desk), custody, database, failed: AtomicBool::new(false), metrics });
+    let (desk, failed, callers) = (Mutex::new(desk), AtomicBool::new(false), Callers::new());
+    let shared = Arc::new(Shared { desk, custody, database, failed, callers, metrics });
     let http_metrics = HttpMetrics::new(&shared.metrics);
     let (stop, stopping) = watch::channel(false);
     let server = bind(&settings, http_metrics.clone()).await?;
@@ -133,7 +135,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 }
 
 async fn bind(settings: &Settings, metrics: HttpMetrics) -> Result<Server, StartError> {
-    let limits = Limits { body_bytes: REQUEST_BYTES_MAX, bodies: 64, requests: 64, ..Limits::default() };
+    // One address never has all places, and this machine not either.
+    let (requests_per_address, requests_per_loopback) = (16, 48);
+    let (body_bytes, bodies, requests) = (REQUEST_BYTES_MAX, 64, 64);
+    let limits =
+        Limits { body_bytes, bodies, requests, requests_per_address, requests_per_loopback, ..Limits::default() };
     if settings.plain {
         return Ok(Server::bind_plain(settings.listen, limits, metrics).await?);
     }

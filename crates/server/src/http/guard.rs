@@ -11,10 +11,12 @@ const ADDRESSES_MAX: usize = 4096;
 
 /// Who an address counts as: an IPv6 peer owns at least a /64 network, so that is what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Source(IpAddr);
+pub struct Source(IpAddr);
 
 impl Source {
-    pub(super) fn of(address: IpAddr) -> Self {
+    /// The source of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let mut octets = v6.octets();
@@ -123,6 +125,49 @@ impl Rate {
     }
 }
 
+/// How often callers may ask: so often at once, and then so often a second. Callers are whatever tells them apart.
+///
+/// Of more callers than are remembered the new ones have one bucket together, until others have been quiet for long enough.
+#[derive(Debug, Clone)]
+pub struct Buckets<K> {
+    burst: f64,
+    per_second: f64,
+    // None: whoever is not remembered.
+    levels: Arc<Mutex<HashMap<Option<K>, (Instant, f64)>>>,
+}
+
+impl<K: Eq + Hash + Clone> Buckets<K> {
+    /// `burst` at once, `per_second` after that.
+    #[must_use]
+    pub fn new(burst: u32, per_second: u32) -> Self {
+        Self { burst: burst.into(), per_second: per_second.into(), levels: Arc::default() }
+    }
+
+    /// May this caller ask once more? Counts it if so.
+    #[must_use]
+    pub fn take(&self, caller: &K) -> bool {
+        self.take_at(caller, Instant::now())
+    }
+
+    fn take_at(&self, caller: &K, now: Instant) -> bool {
+        let level = |(since, left): &(Instant, f64)| {
+            (left + now.saturating_duration_since(*since).as_secs_f64() * self.per_second).min(self.burst)
+        };
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = Some(caller.clone());
+        if levels.len() >= ADDRESSES_MAX && !levels.contains_key(&place) {
+            levels.retain(|_, known| level(known) < self.burst);
+            if levels.len() >= ADDRESSES_MAX {
+                place = None;
+            }
+        }
+        let left = levels.get(&place).map_or(self.burst, level);
+        let free = left >= 1.0;
+        levels.insert(place, (now, if free { left - 1.0 } else { left }));
+        free
+    }
+}
+
 /// Remembers which addresses sent things whose refusal was expensive (a wrong signature costs a pairing).
 ///
 /// After `max` strikes within `window` an address is blocked until its window ends.
@@ -193,6 +238,31 @@ mod tests {
         assert_eq!([rate.take_one(one), rate.take_one(one), rate.take_one(one)], [true, true, false]);
         assert!(rate.take_one(two));
         assert_eq!([0; 4].map(|_| rate.take_any()), [true, true, true, false]);
+    }
+
+    #[test]
+    fn a_bucket_is_emptied_and_fills_again() {
+        let (buckets, start) = (Buckets::new(3, 2), Instant::now());
+        let take = |caller: u32, ms: u64| buckets.take_at(&caller, start + Duration::from_millis(ms));
+        assert_eq!([0; 4].map(|_| take(1, 0)), [true, true, true, false]);
+        assert!(take(2, 0), "another caller has another bucket");
+        assert!(!take(1, 400) && take(1, 500) && !take(1, 600), "two a second");
+        assert_eq!([0; 4].map(|_| take(1, 60_000)), [true, true, true, false], "never more than at the start");
+    }
+
+    /// As many strangers as they like take neither memory nor the buckets of those who are known.
+    #[test]
+    fn strangers_beyond_number_share_one_bucket() {
+        let (buckets, now) = (Buckets::new(2, 1), Instant::now());
+        assert!(buckets.take_at(&0, now));
+        let strangers = u32::try_from(ADDRESSES_MAX).unwrap() + 100;
+        let admitted = (1..strangers).filter(|caller| buckets.take_at(caller, now)).count();
+        assert_eq!(admitted, ADDRESSES_MAX - 1 + 2);
+        assert_eq!(buckets.levels.lock().unwrap().len(), ADDRESSES_MAX + 1);
+        assert!(buckets.take_at(&0, now) && !buckets.take_at(&0, now));
+        let later = now + Duration::from_secs(60);
+        assert!(buckets.take_at(&strangers, later));
+        assert_eq!(buckets.levels.lock().unwrap().len(), 1, "whoever is quiet is forgotten");
     }
 
     #[test]

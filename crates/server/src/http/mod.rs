@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use extract::{JsonBody, QueryArgs, RawBody};
-pub use guard::{Rate, Shares, Strikes, Taken};
+pub use guard::{Buckets, Rate, Shares, Source, Strikes, Taken};
 pub use layers::Slot;
 
 use crate::metrics::HttpMetrics;

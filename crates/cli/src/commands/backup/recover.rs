@@ -8,11 +8,13 @@ use quorumkeep_custody::guardian::{GuardianKey, Recipient};
 use quorumkeep_custody::manifest::Manifest;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, SetId};
-use quorumkeep_custody::session::{Bundle, Session, State, Verdict};
+use quorumkeep_custody::session::{Bundle, Session, State, Submission, Verdict};
 use quorumkeep_custody::share;
 use quorumkeep_custody::view::session_view;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
+
+use quorumkeep_custody::keeper::Answer;
 
 use super::deliver::{index_of, read_envelope, read_manifest};
 use super::restore;
@@ -283,13 +285,14 @@ impl ProcessKey {
     /// Fetches the session, checks that it is allowed and for this process, and opens what was submitted.
     fn look(&self, look: &Look) -> Result<Found> {
         let key = KeyFile::load(&self.process_key, None)?.of(Kind::Process)?;
-        let link = look.at.open()?;
-        let bundle = link.bundle(&look.session)?;
+        let mut link = look.at.open()?;
+        let mut bundle = link.bundle(&look.session)?;
         let open = bundle.check(&self.custody_id, now_ms())?;
         let own = key.guardian();
         if open.process.recipient != own.age_recipient() || bundle.session.id != look.session {
             return Err(Failure::new(Code::BadKey, "the session is for the key of another process"));
         }
+        bundle.session.submissions = collect(&mut link, &key, look.session)?;
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for submission in &bundle.session.submissions {
             match open_submission(&bundle, &own, submission.index, &submission.sealed.0) {
@@ -298,6 +301,14 @@ impl ProcessKey {
             }
         }
         Ok(Found { key, link, bundle, good, bad })
+    }
+}
+
+/// What was submitted: the custody gives it to the process alone.
+fn collect(link: &mut Link, key: &KeyFile, session: Hash) -> Result<Vec<Submission>> {
+    match link.ask_as(By::Process(session), key, Action::Collect { session })? {
+        Answer::Shares(shares) => Ok(shares),
+        _ => Err(Failure::new(Code::Failed, "the custody answered something else than the shares")),
     }
 }
 

@@ -70,13 +70,18 @@ impl Restore {
     /// Recovers, recognises, and only then writes.
     pub fn run(self, as_json: bool) -> Result<Report> {
         let manifest = read_manifest(&self.manifest)?.manifest;
-        let (shares, bad) = self.shares(&manifest)?;
-        let named = |report: Report| bad.iter().fold(report, |report, why| report.line(format!("  BAD: {why}")));
+        let (shares, mut bad) = self.shares(&manifest)?;
+        let named = |report: Report, bad: &[String]| {
+            bad.iter().fold(report, |report, why| report.line(format!("  BAD: {why}")))
+        };
         let pairs: Vec<(u8, &[u8])> = shares.iter().map(|(index, share)| (*index, share.as_slice())).collect();
-        let key = manifest.recover(&pairs).map_err(|error| {
-            let report = named(Report::text(format!("{} good shares", pairs.len()))).field("bad", &bad);
+        let found = manifest.recover_named(&pairs).map_err(|error| {
+            let report = named(Report::text(format!("{} good shares", pairs.len())), &bad).field("bad", &bad);
             Failure { report: Some(Box::new(report)), ..Failure::from(error) }
         })?;
+        let lie = |index: &u8| format!("share {index} is what the dealer committed to, and contradicts the others");
+        bad.extend(found.contradicting.iter().map(lie));
+        let key = found.key;
         let beside = self.manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let set_dir = self.set_dir.as_deref().unwrap_or(beside);
         let files = match (&self.out_dir, &self.to_store, &self.store_password_file) {
@@ -85,7 +90,7 @@ impl Restore {
             _ => return Err(Failure::usage("give --out-dir or --to-store")),
         };
         let report = Report::text("the secret is recovered, recognised and written");
-        Ok(named(report).field("files", files).field("shares", pairs.len()).field("bad", &bad))
+        Ok(named(report, &bad).field("files", files).field("shares", pairs.len()).field("bad", &bad))
     }
 
     /// Every share that is right, and what is wrong with the others.

@@ -67,6 +67,12 @@ fn overview_text(overview: &Overview) -> Report {
     }
     let text = if overview.sets.is_empty() { "there are no backup sets".to_owned() } else { table.to_string() };
     let mut report = Report::text(text);
+    let named = |set: &&SetView| set.shares.iter().any(|share| share.removed);
+    for set in overview.sets.iter().filter(named) {
+        let gone = set.shares.iter().filter(|share| share.removed).map(|share| share.guardian.as_str());
+        let gone = gone.collect::<Vec<_>>().join(", ");
+        report = report.line(format!("WARNING: {} names {gone}, who was removed: make a new generation", set.set));
+    }
     for session in &overview.sessions {
         let alarm = if session.break_glass { "  ALARM: break-glass" } else { "" };
         let state = session.state.text();
@@ -97,5 +103,6 @@ fn share_text(share: &ShareView) -> String {
         State::Pending => ".",
         State::Failed => "!",
     };
-    format!("{mark} {} {} ({}) {}", share.index, share.guardian, share.entity, share.state.text())
+    let removed = if share.removed { ", REMOVED" } else { "" };
+    format!("{mark} {} {} ({}) {}{removed}", share.index, share.guardian, share.entity, share.state.text())
 }
