@@ -5,7 +5,7 @@ use std::fmt;
 use quorumkeep_custody::keeper::Refusal;
 use quorumkeep_custody::manifest::{self, RecoverError, ShareFault};
 use quorumkeep_custody::records::ReadError;
-use quorumkeep_custody::{container, placement, scheme, session};
+use quorumkeep_custody::{container, placement, register, scheme, session};
 use quorumkeep_dkg::config::ConfigError;
 use quorumkeep_server::board::keys::KeyError;
 use quorumkeep_server::client;
@@ -131,6 +131,7 @@ codes! {
     GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
     GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";
     GuardianUnknown = "guardian_unknown", 4, "The guardian is not registered.", "See: quorumkeep guardian list; register with: quorumkeep guardian add";
+    GuardianUnapproved = "guardian_unapproved", 4, "The people of now do not stand behind the keys of a guardian.", "Seal nothing to him. Compare his card with quorumkeep guardian list; to approve the same card again: quorumkeep guardian add";
     GuardianDiffers = "guardian_differs", 4, "The manifest has other keys for a guardian than the register.", "Make the set again with the registered guardians.";
     PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "See: quorumkeep backup plan";
     ManifestInvalid = "manifest_invalid", 4, "The manifest is damaged, not signed, or breaks a rule.", "Get the manifest again from the custody.";
@@ -443,6 +444,16 @@ impl From<session::Error> for Failure {
     fn from(error: session::Error) -> Self {
         let state = matches!(error, session::Error::State(_) | session::Error::NotCommitted);
         Self::new(if state { Code::SessionState } else { Code::SessionRefused }, error)
+    }
+}
+
+impl From<register::Error> for Failure {
+    fn from(error: register::Error) -> Self {
+        match error {
+            register::Error::People(error) => error.into(),
+            register::Error::Unknown(_) => Self::new(Code::GuardianUnknown, error),
+            register::Error::NotApproved(_) => Self::new(Code::GuardianUnapproved, error),
+        }
     }
 }
 

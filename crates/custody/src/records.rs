@@ -28,6 +28,8 @@ pub enum Table {
     Session = 8,
     /// Requests that were answered, by their number.
     Seen = 9,
+    /// The approved requests by which guardians were registered, by name.
+    Registration = 12,
 }
 
 /// The documents could not be read: the store failed, or holds something else than what was written.

@@ -11,6 +11,7 @@ use crate::keeper::{CHARTER, Fate, Pending, ROSTER, SetRecord, envelope_record};
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Roster};
+use crate::register::Register;
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
 use crate::request::SetId;
@@ -157,6 +158,18 @@ impl<'a> View<'a> {
     /// [`ReadError`].
     pub fn guardians(&self) -> Result<Vec<Guardian>, ReadError> {
         Ok(self.0.list(Table::Guardian, "")?.into_iter().map(|(_, guardian)| guardian).collect())
+    }
+
+    /// The registered guardians with everything that shows that people stand behind their keys.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn register(&self) -> Result<Register, ReadError> {
+        let mut guardians = Vec::new();
+        for guardian in self.guardians()? {
+            guardians.extend(self.0.get::<Approved>(Table::Registration, guardian.name.as_str())?);
+        }
+        Ok(Register { charter: self.charter()?, history: self.history()?, guardians })
     }
 
     /// The sets whose key begins so (`KEY/`, `KEY/NODE/` or nothing).

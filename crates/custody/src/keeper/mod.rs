@@ -306,7 +306,7 @@ impl Run<'_> {
         entry.approvers = approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect();
         let answer = match &request.action {
             Action::ChangePeople { .. } => self.change_people(approved)?,
-            Action::AddGuardian(guardian) => self.add_guardian(&request.by, guardian)?,
+            Action::AddGuardian(guardian) => self.add_guardian(approved, guardian)?,
             Action::CreateSet { manifest, envelopes } => self.create_set(&request.by, manifest, envelopes)?,
             Action::Deliver { set, index } => self.deliver(&request.by, set, *index, &mut entry)?,
             Action::Confirm { set, index, receipt } => self.confirm(&request.by, set, *index, receipt, &mut entry)?,
@@ -372,17 +372,20 @@ impl Run<'_> {
         Ok(self.draft.list::<Approved>(Table::History, "").or_stop()?.into_iter().map(|(_, change)| change).collect())
     }
 
-    fn add_guardian(&mut self, by: &By, guardian: &Guardian) -> Step<Answer> {
-        self.operations(by)?;
+    /// The same card again renews the approval: a dealer believes only those that people of now gave.
+    fn add_guardian(&mut self, approved: &Approved, guardian: &Guardian) -> Step<Answer> {
+        self.operations(&approved.request.request.by)?;
         guardian.check()?;
         let same = |other: &Guardian| {
-            other.name == guardian.name || other.recipient == guardian.recipient || other.signing == guardian.signing
+            let any = other.name == guardian.name || other.recipient == guardian.recipient;
+            other != guardian && (any || other.signing == guardian.signing)
         };
         let all = self.draft.list::<Guardian>(Table::Guardian, "").or_stop()?;
         if all.iter().any(|(_, other)| same(other)) {
             return Err(Refusal::GuardianExists(guardian.name.clone()).into());
         }
         self.draft.put(Table::Guardian, guardian.name.as_str(), guardian);
+        self.draft.put(Table::Registration, guardian.name.as_str(), approved);
         Ok(Answer::Done)
     }
 }

@@ -679,3 +679,5 @@ fn p9_no_request_makes_an_entry_that_cannot_be_written() {
         world.entries.last().unwrap().to_bytes().unwrap();
     }
 }
+
+mod trust;
