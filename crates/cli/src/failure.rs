@@ -148,6 +148,8 @@ codes! {
     SessionMissing = "session_missing", 4, "No approved recovery session is open for the secret.", "Open one with: quorumkeep backup recover open";
     SessionOpen = "session_open", 4, "A recovery session is open for the secret already.", "Finish it or end it: quorumkeep backup recover abort";
     SessionState = "session_state", 4, "The recovery session is not in a state for this.", "See: quorumkeep backup recover status";
+    FindingsDiffer = "findings_differ", 4, "The process has found something else than what is to be approved.", "Look at quorumkeep backup recover status, and ask again: quorumkeep backup recover commit";
+    OutputDiffers = "output_differs", 4, "The sealed output is not the one that was approved.", "Nothing was handed over. End the session, and find out who changed the folder of the process.";
     SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";
     ShareSubmitted = "share_submitted", 4, "The share was submitted already.", "It counts once; another guardian has to submit.";
     ShareBad = "share_bad", 3, "The share is not the one that the manifest commits to.", "The message says what is wrong with it; fetch it again or ask another guardian.";

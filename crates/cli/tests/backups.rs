@@ -44,11 +44,12 @@ fn a_secret_is_backed_up_and_recovered_under_watch() {
     custody.submit(session, "server-2").ok();
     assert_eq!(custody.combine(session).ok()["recognised"], true);
     custody.finish(session).fails(4, "session_state");
-    assert!(!custody.0.path("out").exists(), "nothing is written before the second approval");
+    assert!(!custody.0.path("out").exists(), "nothing is handed over before the second approval");
     custody.commit(session, &["sara", "boris"]);
     custody.finish(session).ok();
     let short = &session[..16];
     assert_eq!(names(&custody.0.path("out")), [format!("keydata-{short}.age"), format!("secret-{short}.age")]);
+    assert_eq!(custody.opened(&format!("out/secret-{short}.age")), SECRET);
     assert!(custody.audit()["ok"].as_bool().unwrap());
 }
 
@@ -279,7 +280,7 @@ fn a_kill_at_every_point_loses_nothing_and_doubles_nothing() {
     custody.finish(session).fails(4, "session_state");
     killed_at(&custody, "custody.release.after", &approve);
     let id = custody.id();
-    let finish = [&custody.process("finish", session, &id)[..], &["--set-dir", "set", "--out-dir", "out"]].concat();
+    let finish = [&custody.process("finish", session, &id)[..], &["--out-dir", "out"]].concat();
     for point in ["custody.write.before", "custody.write.after"] {
         killed_at(&custody, point, &finish);
     }

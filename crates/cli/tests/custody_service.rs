@@ -379,8 +379,10 @@ mod grpc {
             let bundle = remote.bundle(&session).await.unwrap().unwrap();
             assert_eq!(bundle.session.count(), 3);
             // The process recognises the secret, and two people let it hand it over.
-            remote.handle(&custody.findings(session)).await.unwrap();
-            let commit = custody.signed("olga", Action::CommitRecovery { session });
+            let found = custody.findings(session);
+            remote.handle(&found).await.unwrap();
+            let Action::Report(findings) = found.request.action else { panic!() };
+            let commit = custody.signed("olga", Action::CommitRecovery { findings });
             remote.handle(&commit).await.unwrap();
             remote.handle(&custody.approval("sara", &commit)).await.unwrap();
             assert_eq!(script(&python, &["committed", folder, file.to_str().unwrap(), "no"]), "ok");

@@ -109,7 +109,8 @@ fn pass_on(stream: TcpStream, socket: &str, lie: &Lie, heard: &Mutex<Vec<String>
     let status = answered.lines().next().unwrap();
     let kind = if status.contains(" 200 ") { "application/json" } else { "application/problem+json" };
     let body = lie(first.split(' ').nth(1).unwrap(), body.to_owned());
-    let head = format!("{status}\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head =
+        format!("{status}\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
     let _ = reader.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat());
 }
 

@@ -8,7 +8,7 @@ use crate::keeper::id_of;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{self, Charter, Role, Roster, Seats};
-use crate::request::{self, Action, By, OpenRecovery, Signed};
+use crate::request::{self, Action, By, Findings, OpenRecovery, Recovered, Signed};
 
 /// The longest time a session may be open: 7 days.
 pub const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
@@ -100,6 +100,9 @@ pub struct Session {
     pub state: State,
     /// The shares so far, one for each index.
     pub submissions: Vec<Submission>,
+    /// What the process found last, signed by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Signed>,
     /// The second approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Approved>,
@@ -113,6 +116,20 @@ impl Session {
     pub fn parameters(&self) -> Option<&OpenRecovery> {
         match &self.opened.request.request.action {
             Action::OpenRecovery(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// What the process found, if it was the one of this session that signed it.
+    #[must_use]
+    pub fn findings(&self) -> Option<&Findings> {
+        let reported = self.reported.as_ref()?;
+        let request = &reported.request;
+        let own = request.by == By::Process(self.id) && request.custody == self.opened.request.request.custody;
+        match &request.action {
+            Action::Report(findings) if own && findings.session == self.id => {
+                reported.is_by(&self.parameters()?.process.signing).then_some(findings)
+            }
             _ => None,
         }
     }
@@ -189,6 +206,9 @@ pub enum Error {
     /// Out of time or ended.
     #[error("the session is {}", .0.text())]
     State(State),
+    /// What was approved is not what the process signed.
+    #[error("what was approved is not what the process of this session found")]
+    Findings,
     /// The secret may not be handed over yet.
     #[error("the second approval is missing")]
     NotCommitted,
@@ -244,6 +264,14 @@ impl Bundle {
     /// # Errors
     /// [`Error`].
     pub fn check(&self, custody: &Hash, now_ms: u64) -> Result<&OpenRecovery, Error> {
+        self.check_in(custody, now_ms, &[State::Open, State::Recognised, State::Committed])
+    }
+
+    /// Is the session allowed, in time, and in one of these states?
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check_in(&self, custody: &Hash, now_ms: u64, states: &[State]) -> Result<&OpenRecovery, Error> {
         let parameters = self.check_opened(custody)?;
         // What the session says of its times is not signed; the request is.
         let request = &self.session.opened.request.request;
@@ -252,10 +280,8 @@ impl Bundle {
         if too_long || now_ms > request.expires_ms.saturating_add(parameters.lifetime_ms) {
             return Err(Error::State(State::Expired));
         }
-        match self.session.state_at(now_ms) {
-            State::Open | State::Recognised | State::Committed => Ok(parameters),
-            state => Err(Error::State(state)),
-        }
+        let state = self.session.state_at(now_ms);
+        if states.contains(&state) { Ok(parameters) } else { Err(Error::State(state)) }
     }
 
     fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
@@ -273,17 +299,21 @@ impl Bundle {
         if same && self.manifest.check().is_ok() { Ok(open) } else { Err(Error::Manifest) }
     }
 
-    /// May the secret be handed over?
+    /// What may be handed over: what the process itself found, and two people approved.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn check_committed(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+    pub fn check_committed(&self, custody: &Hash) -> Result<&Recovered, Error> {
         let open = self.check_opened(custody)?;
         let committed = self.session.committed.as_ref().ok_or(Error::NotCommitted)?;
-        let names = matches!(&committed.request.request.action,
-            Action::CommitRecovery { session } if *session == self.session.id);
-        let approved = names && committed.holds(custody, commit_seats(open), &self.roster(custody)?);
-        if approved { Ok(open) } else { Err(Error::NotCommitted) }
+        let Action::CommitRecovery { findings } = &committed.request.request.action else {
+            return Err(Error::NotCommitted);
+        };
+        if self.session.findings() != Some(findings) {
+            return Err(Error::Findings);
+        }
+        let approved = committed.holds(custody, commit_seats(open), &self.roster(custody)?);
+        findings.recovered.as_ref().filter(|_| approved).ok_or(Error::NotCommitted)
     }
 }
 

@@ -11,9 +11,9 @@ use crate::keeper::{CHARTER, Fate, Pending, ROSTER, SetRecord, envelope_record};
 use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Roster};
-use crate::register::Register;
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
+use crate::register::Register;
 use crate::request::SetId;
 use crate::session::{self, Approved, Bundle, Session};
 

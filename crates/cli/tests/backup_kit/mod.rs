@@ -3,7 +3,9 @@
 
 use std::fs;
 
+use quorumkeep_custody::guardian::GuardianKey;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::kit::{Answer, Kit};
 
@@ -129,17 +131,18 @@ impl Custody {
     }
 
     pub fn process<'a>(&self, word: &'a str, session: &'a str, id: &'a str) -> Vec<&'a str> {
-        vec!["backup", "recover", word, "--session", session, "--process-key", "process.key", "--custody-id", id]
+        let start = ["backup", "recover", word, "--session", session, "--process-key", "process.key"];
+        [&start[..], &["--custody-id", id, "--work-dir", "work"]].concat()
     }
 
     pub fn combine(&self, session: &str) -> Answer {
-        self.run(&self.process("combine", session, &self.id()))
+        self.run(&[&self.process("combine", session, &self.id())[..], &["--set-dir", "set"]].concat())
     }
 
     pub fn finish(&self, session: &str) -> Answer {
         let id = self.id();
         let start = self.process("finish", session, &id);
-        self.run(&[&start[..], &["--set-dir", "set", "--out-dir", "out"]].concat())
+        self.run(&[&start[..], &["--out-dir", "out"]].concat())
     }
 
     pub fn commit(&self, session: &str, by: &[&str]) {
@@ -172,5 +175,33 @@ impl Custody {
 
     pub fn audit(&self) -> Value {
         self.run(&["audit", "verify"]).ok()
+    }
+
+    /// A session with these shares, approved; the shares are of a set that is delivered.
+    pub fn submitted(&self, guardians: &[&str]) -> String {
+        let session = self.open(&["sara", "boris"]);
+        guardians.iter().for_each(|name| drop(self.submit(&session, name).ok()));
+        session
+    }
+
+    /// What the recipient of a recovery reads in a file.
+    pub fn opened(&self, file: &str) -> Vec<u8> {
+        let key = self.seed("heir");
+        let sealed = fs::read(self.0.path(file)).unwrap();
+        let recipient = key.age_recipient();
+        key.open(&recipient, &sealed).unwrap().to_vec()
+    }
+
+    /// The keys of a guardian or a process.
+    pub fn seed(&self, name: &str) -> GuardianKey {
+        GuardianKey::from_seed(self.seed_of(name))
+    }
+
+    /// The seed in a key file.
+    pub fn seed_of(&self, name: &str) -> Zeroizing<[u8; 32]> {
+        let text = fs::read_to_string(self.0.path(&format!("{name}.key"))).unwrap();
+        let mut seed = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text.trim().rsplit(' ').next().unwrap(), &mut *seed).unwrap();
+        seed
     }
 }

@@ -14,7 +14,9 @@ use quorumkeep_custody::keys::{SignKey, VerifyKey};
 use quorumkeep_custody::manifest::{Plan, SignedManifest};
 use quorumkeep_custody::people::{Person, Role};
 use quorumkeep_custody::placement::{Claim, Side};
-use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, Request, SetId, Signed};
+use quorumkeep_custody::request::{
+    Action, By, Findings, OpenRecovery, Process, Recognised, Recovered, Request, SealedOutput, SetId, Signed,
+};
 use quorumkeep_custody::scheme::Scheme;
 use quorumkeep_server::custody::remote::Remote;
 use quorumkeep_server::custody::{CustodyDir, Desk};
@@ -148,7 +150,9 @@ impl Custody {
 
     /// What the process of a session says when it has recovered the right secret.
     pub fn findings(&self, session: Hash) -> Signed {
-        let findings = Findings { session, good: vec![1, 2, 3], bad: vec![], recognised: true };
+        let sealed = SealedOutput { name: "secret".parse().unwrap(), bytes: 7, sha256: Hex([7; 32]) };
+        let recovered = Some(Recovered { recognised: [Recognised::Key].into(), outputs: vec![sealed] });
+        let findings = Findings { session, good: vec![1, 2, 3], bad: vec![], recovered };
         let mut request = self.request("olga", Action::Report(findings));
         request.by = By::Process(session);
         request.sign(&process().signing())

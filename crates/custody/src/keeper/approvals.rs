@@ -38,8 +38,8 @@ pub struct Pending {
 impl Run<'_> {
     pub(super) fn seats(&self, action: &Action) -> Step<Seats> {
         match action {
-            Action::CommitRecovery { session } => {
-                let session = self.session(session)?;
+            Action::CommitRecovery { findings } => {
+                let session = self.session(&findings.session)?;
                 Ok(session.parameters().map_or(people::TWO, commit_seats))
             }
             action => Ok(action.seats()),

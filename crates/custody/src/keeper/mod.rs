@@ -29,7 +29,7 @@ use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
-use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Signed};
+use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, SealedOutput, Signed};
 use crate::session::{self, Approved, Session};
 
 /// The key of the charter in the records.
@@ -227,10 +227,13 @@ fn describe(action: &Action, entry: &mut Entry) {
             entry.target = Some(session.to_string());
             reason = Some(why);
         }
-        Action::CommitRecovery { session } | Action::Complete { session } => entry.target = Some(session.to_string()),
-        Action::Report(findings) => {
+        Action::Complete { session } => entry.target = Some(session.to_string()),
+        Action::Report(findings) | Action::CommitRecovery { findings } => {
             entry.target = Some(findings.session.to_string());
             entry.details = findings.bad.iter().map(|(index, why)| (format!("share_{index}"), why.clone())).collect();
+            let outputs = findings.recovered.iter().flat_map(|recovered| &recovered.outputs);
+            let output = |sealed: &SealedOutput| (format!("output_{}", sealed.name), sealed.sha256.to_string());
+            entry.details.extend(outputs.map(output));
         }
         Action::ChangePeople { add, remove, .. } => {
             let added = add.iter().map(|person| (person.name.to_string(), "added".to_owned()));
@@ -314,8 +317,8 @@ impl Run<'_> {
             Action::RetryDelivery { set, index } => self.retry_delivery(&request.by, set, *index)?,
             Action::OpenRecovery(open) => self.open_recovery(approved, open)?,
             Action::SubmitShare { session, index, sealed } => self.submit(&request.by, session, *index, sealed)?,
-            Action::Report(findings) => self.report(&request.by, findings)?,
-            Action::CommitRecovery { session } => self.commit_recovery(approved, session)?,
+            Action::Report(findings) => self.report(&approved.request, findings)?,
+            Action::CommitRecovery { findings } => self.commit_recovery(approved, findings)?,
             Action::Complete { session } => self.complete(&request.by, session)?,
             Action::AbortRecovery { session, reason } => self.abort(&request.by, session, reason)?,
             // Decided before; neither can wait for approvals.

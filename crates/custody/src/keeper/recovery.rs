@@ -8,7 +8,7 @@ use crate::guardian::{ENVELOPE_BYTES_MAX, Recipient};
 use crate::names::Name;
 use crate::people::Role;
 use crate::records::Table;
-use crate::request::{By, Findings, OpenRecovery, REASON_CHARS_MAX};
+use crate::request::{By, Findings, OpenRecovery, REASON_CHARS_MAX, Signed};
 use crate::session::{Approved, LIFETIME_MS_MAX, Session, State, Submission, Verdict};
 
 impl Run<'_> {
@@ -68,6 +68,7 @@ impl Run<'_> {
             expires_ms: self.now_ms.saturating_add(open.lifetime_ms),
             state: State::Open,
             submissions: Vec::new(),
+            reported: None,
             committed: None,
             reason: String::new(),
         };
@@ -119,28 +120,37 @@ impl Run<'_> {
         self.session_in(id, states)
     }
 
-    pub(super) fn report(&mut self, by: &By, findings: &Findings) -> Step<Answer> {
-        let mut session = self.of_process(by, &findings.session, &[State::Open, State::Recognised])?;
+    pub(super) fn report(&mut self, signed: &Signed, findings: &Findings) -> Step<Answer> {
+        let states = [State::Open, State::Recognised];
+        let mut session = self.of_process(&signed.request.by, &findings.session, &states)?;
+        if !findings.fits() {
+            return Err(Refusal::Text("a list or a reason in the findings").into());
+        }
         for submission in &mut session.submissions {
             if findings.good.contains(&submission.index) {
                 submission.verdict = Verdict::Good;
             }
             let bad = findings.bad.iter().find(|(index, _)| *index == submission.index);
             if let Some((_, reason)) = bad {
-                submission.verdict = Verdict::Bad(reason.chars().take(REASON_CHARS_MAX).collect());
+                submission.verdict = Verdict::Bad(reason.clone());
             }
         }
         let set = session.parameters().map(|open| open.set.clone()).ok_or(Refusal::UnknownSession(session.id))?;
         let good = session.submissions.iter().filter(|submission| submission.verdict == Verdict::Good).count();
         let enough = good >= usize::from(self.set(&set)?.threshold);
-        session.state = if findings.recognised && enough { State::Recognised } else { State::Open };
+        session.state = if findings.recovered.is_some() && enough { State::Recognised } else { State::Open };
+        session.reported = Some(signed.clone());
         self.keep(&session);
         Ok(Answer::Done)
     }
 
-    pub(super) fn commit_recovery(&mut self, approved: &Approved, id: &Hash) -> Step<Answer> {
+    /// For what the process found last, and for nothing else.
+    pub(super) fn commit_recovery(&mut self, approved: &Approved, findings: &Findings) -> Step<Answer> {
         self.operations(&approved.request.request.by)?;
-        let mut session = self.session_in(id, &[State::Recognised])?;
+        let mut session = self.session_in(&findings.session, &[State::Recognised])?;
+        if session.findings() != Some(findings) {
+            return Err(Refusal::Findings.into());
+        }
         session.state = State::Committed;
         session.committed = Some(approved.clone());
         self.keep(&session);

@@ -13,7 +13,7 @@ use crate::manifest::Plan;
 use crate::people::tests::{key, people, person};
 use crate::placement::{Claim, Side};
 use crate::records::Memory;
-use crate::request::{Findings, OpenRecovery, Process, Request, SetId};
+use crate::request::{Findings, OpenRecovery, Process, Recognised, Recovered, Request, SealedOutput, SetId};
 use crate::scheme::Scheme;
 use crate::session::{Bundle, Error as SessionError, State, Verdict};
 use crate::testing::{guardian, guardian_key};
@@ -196,9 +196,19 @@ impl World {
 
     fn report(&mut self, session: Hash, good: &[u8], bad: &[u8], recognised: bool) -> Result<Answer, Refusal> {
         let bad = bad.iter().map(|index| (*index, "wrong".to_owned())).collect();
-        let findings = Findings { session, good: good.to_vec(), bad, recognised };
-        let signed = self.sign(By::Process(session), Action::Report(findings));
+        let sealed = SealedOutput { name: "secret".parse().unwrap(), bytes: 7, sha256: Hex([7; 32]) };
+        let recovered = recognised.then(|| Recovered { recognised: [Recognised::Key].into(), outputs: vec![sealed] });
+        self.find(Findings { session, good: good.to_vec(), bad, recovered })
+    }
+
+    fn find(&mut self, findings: Findings) -> Result<Answer, Refusal> {
+        let signed = self.sign(By::Process(findings.session), Action::Report(findings));
         self.handle(&signed)
+    }
+
+    /// A commit of what the process found last.
+    fn commit_action(&self, session: Hash) -> Action {
+        Action::CommitRecovery { findings: self.bundle(session).session.findings().unwrap().clone() }
     }
 }
 
@@ -235,7 +245,8 @@ fn a_set_is_delivered_confirmed_and_recovered() {
     assert_eq!(**manifest.recover(&shares).unwrap(), [5; 32]);
     assert_eq!(world.report(session, &[2, 3, 5], &[], true), Ok(Answer::Done));
     assert_eq!(world.bundle(session).check_committed(&world.custody).unwrap_err(), SessionError::NotCommitted);
-    world.approved("olga", Action::CommitRecovery { session }, &["sara", "boris"]);
+    let commit = world.commit_action(session);
+    world.approved("olga", commit, &["sara", "boris"]);
     let bundle = world.bundle(session);
     bundle.check_committed(&world.custody).unwrap();
     let done = world.sign(By::Process(session), Action::Complete { session });
@@ -462,7 +473,8 @@ fn a_bad_submission_is_named_and_may_be_given_again() {
     assert_eq!(verdicts, [Verdict::Bad("wrong".into())]);
     assert_eq!(world.submit(session, &set, 3), Ok(Answer::Done));
     // Not recognised: nothing to commit.
-    assert_eq!(world.person("olga", Action::CommitRecovery { session }), Err(Refusal::SessionState("open")));
+    let commit = world.commit_action(session);
+    assert_eq!(world.person("olga", commit), Err(Refusal::SessionState("open")));
     world.now_ms += 3_600_001;
     assert_eq!(world.submit(session, &set, 4), Err(Refusal::SessionState("expired")));
 }
@@ -669,7 +681,7 @@ fn p9_no_request_makes_an_entry_that_cannot_be_written() {
     let bad = (0..=255).map(|index| (index, long.clone())).collect();
     let actions = [
         Action::ReportFailure { set, index: 3, reason: long.clone() },
-        Action::Report(Findings { session: Hex([1; 32]), good: Vec::new(), bad, recognised: false }),
+        Action::Report(Findings { session: Hex([1; 32]), good: Vec::new(), bad, recovered: None }),
         Action::AbortRecovery { session: Hex([1; 32]), reason: long.clone() },
         change,
     ];

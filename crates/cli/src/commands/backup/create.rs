@@ -323,14 +323,14 @@ impl Create {
     ) -> Result<Container> {
         let name: Name = name.parse().map_err(|error| Failure::new(Code::Failed, error))?;
         let path = self.out_dir.join(format!("{name}.age"));
-        let mut output = Hashing { to: Output::create(&path, false, true)?, hash: Sha256::new(), bytes: 0 };
+        let mut output = Hashing::new(Output::create(&path, false, true)?);
         let mut progress = Progress::new("encrypting", length, as_json);
         let mut stream = container::create(key, &name, &mut output)?;
         copy(from, &mut stream, &mut progress)?;
         stream.finish()?;
-        let Hashing { to, hash, bytes } = output;
+        let (to, sha256, bytes) = output.end();
         to.finish()?;
-        Ok(Container { name, bytes, sha256: Hex(hash.finalize().into()) })
+        Ok(Container { name, bytes, sha256 })
     }
 }
 
@@ -348,16 +348,29 @@ pub fn copy(from: &mut dyn Read, to: &mut dyn Write, progress: &mut Progress) ->
 pub fn sha256_of(path: &Path) -> Result<(Hex<32>, u64)> {
     let missing = |error: io::Error| Failure::from(error).about(path.display());
     let mut file = File::open(path).map_err(missing)?;
-    let mut hash = Hashing { to: io::sink(), hash: Sha256::new(), bytes: 0 };
+    let mut hash = Hashing::new(io::sink());
     io::copy(&mut file, &mut hash).map_err(missing)?;
-    Ok((Hex(hash.hash.finalize().into()), hash.bytes))
+    let (_, sha256, bytes) = hash.end();
+    Ok((sha256, bytes))
 }
 
 /// Hashes what goes through.
-struct Hashing<W> {
+pub(super) struct Hashing<W> {
     to: W,
     hash: Sha256,
     bytes: u64,
+}
+
+impl<W> Hashing<W> {
+    /// Nothing went through yet.
+    pub(super) fn new(to: W) -> Self {
+        Self { to, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// Where it went, its hash and its length.
+    pub(super) fn end(self) -> (W, Hash, u64) {
+        (self.to, Hex(self.hash.finalize().into()), self.bytes)
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {

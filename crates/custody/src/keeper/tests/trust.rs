@@ -28,9 +28,7 @@ fn a_dealer_seals_to_keys_that_people_approved() {
     let unapproved = Err(RegisterError::NotApproved(name("bank-1")));
     let fails = |change: &dyn Fn(&mut Approved)| {
         let mut register = good.clone();
-        let of_bank = |approved: &&mut Approved| {
-            matches!(&approved.request.request.action, Action::AddGuardian(guardian) if *guardian == bank)
-        };
+        let of_bank = |approved: &&mut Approved| matches!(&approved.request.request.action, Action::AddGuardian(guardian) if *guardian == bank);
         change(register.guardians.iter_mut().find(of_bank).unwrap());
         register
     };
@@ -69,4 +67,70 @@ fn a_registration_is_renewed_when_its_approver_left() {
     assert_eq!(world.believed(&shown, "bank-1"), Ok(card.clone()));
     let other = Guardian { entity: name("elsewhere"), ..card };
     assert!(matches!(world.person("olga", Action::AddGuardian(other)), Err(Refusal::GuardianExists(_))));
+}
+
+/// Approvers sign over what the process found, and the process hands over nothing else.
+#[test]
+fn p8_a_commit_is_for_what_the_process_found() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    for index in [2, 3, 5] {
+        world.submit(session, &set, index).unwrap();
+    }
+    world.report(session, &[2, 3, 5], &[], true).unwrap();
+    let found = world.bundle(session).session.findings().unwrap().clone();
+    let with = |sha256: Hash| {
+        let mut other = found.clone();
+        other.recovered.as_mut().unwrap().outputs[0].sha256 = sha256;
+        other
+    };
+    // Operations asks for another output than the process signed.
+    let other = Action::CommitRecovery { findings: with(Hex([8; 32])) };
+    assert_eq!(world.person("olga", other), Err(Refusal::Findings));
+    // The process finds something else while the first commit waits: that one is for nothing any more.
+    let commit = world.commit_action(session);
+    let Ok(Answer::Waiting { request, .. }) = world.person("olga", commit) else { panic!() };
+    world.approve("boris", request).unwrap();
+    world.find(with(Hex([9; 32]))).unwrap();
+    assert_eq!(world.approve("sara", request), Err(Refusal::Findings));
+    assert_eq!(world.bundle(session).session.state, State::Recognised);
+    let commit = world.commit_action(session);
+    world.approved("olga", commit, &["sara", "boris"]);
+    let good = world.bundle(session);
+    assert_eq!(good.check_committed(&world.custody).unwrap().outputs[0].sha256, Hex([9; 32]));
+    // A host that shows other findings, unsigned, of the first report, or signed by another process.
+    let first = world.sign(By::Process(session), Action::Report(found.clone()));
+    let forged = world.request(By::Process(session), Action::Report(with(Hex([9; 32])))).sign(&key("olga"));
+    for reported in [None, Some(first), Some(forged)] {
+        let mut bundle = good.clone();
+        bundle.session.reported = reported;
+        assert_eq!(bundle.check_committed(&world.custody), Err(SessionError::Findings));
+    }
+    let mut bundle = good;
+    if let Action::CommitRecovery { findings } = &mut bundle.session.committed.as_mut().unwrap().request.request.action
+    {
+        *findings = found.clone();
+    }
+    bundle.session.reported = Some(world.sign(By::Process(session), Action::Report(found)));
+    assert_eq!(bundle.check_committed(&world.custody), Err(SessionError::NotCommitted));
+}
+
+#[test]
+fn findings_are_bounded() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    let findings = |good: Vec<u8>, why: &str, outputs: usize| {
+        let sealed = SealedOutput { name: name("secret"), bytes: 7, sha256: Hex([7; 32]) };
+        let recovered = Recovered { recognised: [Recognised::Key].into(), outputs: vec![sealed; outputs] };
+        Findings { session, good, bad: vec![(1, why.to_owned())], recovered: Some(recovered) }
+    };
+    let long = "x".repeat(crate::request::REASON_CHARS_MAX + 1);
+    for bad in [findings(vec![1; 256], "x", 1), findings(vec![], &long, 1), findings(vec![], "x", 9)] {
+        assert!(matches!(world.find(bad), Err(Refusal::Text(_))));
+    }
+    assert_eq!(world.find(findings(vec![1; 255], &long[1..], 8)), Ok(Answer::Done));
 }
