@@ -141,8 +141,8 @@ fn session(custody: Hash, manifest: &Manifest) -> Session {
     let approve = |by| signed(custody, by, Action::Approve { request: id });
     let opened = Approved { request, approvals: vec![approve(("boris", 2)), approve(("sara", 3))] };
     let (opened_ms, expires_ms, reason) = (NOW_MS, NOW_MS + DAY_MS, String::new());
-    let (submissions, reported, committed) = (Vec::new(), None, None);
-    Session { id, opened, opened_ms, expires_ms, state: State::Open, submissions, reported, committed, reason }
+    let (submissions, reported, committed, ended) = (Vec::new(), None, None, None);
+    Session { id, opened, opened_ms, expires_ms, state: State::Open, submissions, reported, committed, ended, reason }
 }
 
 fn without_newline(bytes: &[u8]) -> &[u8] {

@@ -126,7 +126,7 @@ codes! {
     ApprovedAlready = "approved_already", 4, "The person has approved this already.", "Every person counts once; another one has to approve.";
     NotWaiting = "not_waiting", 4, "No request of this hash waits for approval.", "See: quorumkeep custody waiting";
     Overtaken = "overtaken", 4, "Another change of the people was carried out in between.", "Look at quorumkeep custody people, and ask again.";
-    ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Give --process-key another name; every session has a key of its own.";
+    ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Every session has a key of its own: quorumkeep backup recover key";
     PeopleInvalid = "people_invalid", 4, "The people cannot be changed in this way.", "The message names the rule; there must always be enough people to ask and to approve.";
     GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
     GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";

@@ -161,3 +161,103 @@ fn b3_nobody_approves_what_does_not_open() {
     custody.combine(&session).ok();
     assert_eq!(custody.opened(&format!("work/secret-{}.age", &session[..16])), SECRET);
 }
+
+/// The key of the process is made where it is used, and nowhere else; it is gone when the session is over.
+#[test]
+fn the_key_of_a_process_is_made_apart_and_dies_with_its_session() {
+    let custody = ready();
+    let arguments = custody.open_arguments();
+    // Operations has the card only, and cannot make the key by asking.
+    fs::create_dir(custody.0.path("away")).unwrap();
+    fs::rename(custody.0.path("process.key"), custody.0.path("away/process.key")).unwrap();
+    let session = custody.approved(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &["sara", "boris"]);
+    assert!(!custody.0.path("process.key").exists());
+    let card = fs::read_to_string(custody.0.path("process.json")).unwrap();
+    let secret = hex::encode(*custody.seed_of("away/process"));
+    assert!(card.contains("recipient") && card.contains("signing") && !card.contains(&secret), "{card}");
+    THREE.iter().for_each(|name| drop(custody.submit(&session, name).ok()));
+    custody.combine(&session).fails(3, "file_missing");
+    fs::rename(custody.0.path("away/process.key"), custody.0.path("process.key")).unwrap();
+    custody.combine(&session).ok();
+    custody.commit(&session, &["sara", "boris"]);
+    custody.finish(&session).ok();
+    assert!(!custody.0.path("process.key").exists() && !custody.0.path("work").exists());
+    assert_eq!(custody.opened(&format!("out/secret-{}.age", &session[..16])), SECRET);
+    // One key, one session.
+    let again = custody.run(&custody.open_arguments().iter().map(String::as_str).collect::<Vec<_>>());
+    again.fails(4, "process_key_used");
+}
+
+fn abort(custody: &Custody, session: &str) -> kit::Answer {
+    custody.run(&["backup", "recover", "abort", "--as", "sara.key", "--session", session, "--reason", "false alarm"])
+}
+
+fn state(custody: &Custody, session: &str) -> String {
+    let status = custody.run(&["backup", "recover", "status", "--session", session]).ok();
+    status["session"]["state"].as_str().unwrap().to_owned()
+}
+
+/// An abort and a finish: whichever is committed first wins, the other is told so, and nothing is half done.
+#[test]
+fn an_abort_and_a_finish_cannot_cross() {
+    let approved = || {
+        let custody = ready();
+        let session = custody.submitted(&THREE);
+        custody.combine(&session).ok();
+        custody.commit(&session, &["sara", "boris"]);
+        (custody, session)
+    };
+    // Ended first: nothing is handed over, and key and output are gone.
+    let (custody, session) = approved();
+    abort(&custody, &session).ok();
+    assert!(custody.finish(&session).fails(4, "session_state").contains("sara ended"));
+    assert!(!custody.0.path("out").exists() && !custody.0.path("work").exists());
+    assert!(!custody.0.path("process.key").exists());
+    assert_eq!((state(&custody, &session).as_str(), custody.recorded("recovery.complete")), ("aborted", 0));
+    // Completed first, and killed before anything was written: it cannot be ended, and is finished afterwards.
+    let (custody, session) = approved();
+    let id = custody.id();
+    let finish = [&custody.process("finish", &session, &id)[..], &["--out-dir", "out", "--custody", "c"]].concat();
+    let killed = custody.0.command(&finish).env("QUORUMKEEP_FAILPOINT", "custody.write.before").output().unwrap();
+    assert!(!killed.status.success());
+    assert!(names(&custody.0.path("out")).is_empty());
+    assert!(abort(&custody, &session).fails(4, "session_state").contains("completed"));
+    custody.finish(&session).ok();
+    assert_eq!(custody.opened(&format!("out/secret-{}.age", &session[..16])), SECRET);
+    abort(&custody, &session).fails(4, "session_state");
+    assert_eq!((state(&custody, &session).as_str(), custody.recorded("recovery.abort")), ("completed", 0));
+}
+
+/// Both at once, again and again: one of the two happens, and the files say the same as the custody.
+#[test]
+fn an_abort_and_a_finish_at_the_same_time() {
+    let custody = ready();
+    for round in 0..4 {
+        for file in ["process.key", "process.json"] {
+            let _ = fs::remove_file(custody.0.path(file));
+        }
+        let session = custody.submitted(&THREE);
+        custody.combine(&session).ok();
+        custody.commit(&session, &["sara", "boris"]);
+        // Whoever finds the database in use asks again.
+        let until_told = |ask: &dyn Fn() -> kit::Answer| loop {
+            let answer = ask();
+            if answer.json["error"]["code"] != "database" {
+                return answer;
+            }
+        };
+        let (finished, ended) = std::thread::scope(|scope| {
+            let finished = scope.spawn(|| until_told(&|| custody.finish(&session)));
+            let ended = until_told(&|| abort(&custody, &session));
+            (finished.join().unwrap(), ended)
+        });
+        assert_ne!(finished.status == 0, ended.status == 0, "round {round}: {} {}", finished.json, ended.json);
+        let out = custody.0.path(&format!("out/secret-{}.age", &session[..16]));
+        assert_eq!(
+            (out.exists(), state(&custody, &session) == "completed"),
+            (finished.status == 0, finished.status == 0)
+        );
+        let late = if finished.status == 0 { ended } else { finished };
+        late.fails(4, "session_state");
+    }
+}

@@ -265,7 +265,7 @@ pub enum Action {
         /// What the process signed.
         findings: Findings,
     },
-    /// The process has handed it over.
+    /// The process hands it over now; it cannot be ended any more.
     Complete {
         /// The session.
         session: Hash,

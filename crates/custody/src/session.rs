@@ -10,6 +10,8 @@ use crate::names::Name;
 use crate::people::{self, Charter, Role, Roster, Seats};
 use crate::request::{self, Action, By, Findings, OpenRecovery, Recovered, Signed};
 
+/// Who may end a session.
+pub const ENDS: [Role; 3] = [Role::Operations, Role::Owner, Role::Security];
 /// The longest time a session may be open: 7 days.
 pub const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
 
@@ -61,7 +63,7 @@ pub enum State {
     Recognised,
     /// The process may hand it over.
     Committed,
-    /// It has.
+    /// It does, or has.
     Completed,
     /// Ended without a result.
     Aborted,
@@ -106,6 +108,9 @@ pub struct Session {
     /// The second approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Approved>,
+    /// The request that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Signed>,
     /// Why it was aborted.
     pub reason: String,
 }
@@ -284,7 +289,24 @@ impl Bundle {
         if states.contains(&state) { Ok(parameters) } else { Err(Error::State(state)) }
     }
 
-    fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+    /// Who ended the session, if somebody did who may. A host that only says so is not believed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn ended_by(&self, custody: &Hash) -> Result<Option<&Name>, Error> {
+        let roster = self.roster(custody)?;
+        let Some(signed) = &self.session.ended else { return Ok(None) };
+        let names = matches!(&signed.request.action,
+            Action::AbortRecovery { session, .. } if *session == self.session.id);
+        let may = |name: &&Name| ENDS.iter().any(|role| roster.has(name, *role));
+        Ok(person_of(signed, custody, &roster).filter(may).filter(|_| names))
+    }
+
+    /// Was the session opened as it must be? Says nothing of its time and state.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
         let roster = self.roster(custody)?;
         let request = &self.session.opened.request.request;
         let Action::OpenRecovery(open) = &request.action else {

@@ -115,7 +115,10 @@ impl Custody {
         }
         let card: Value = serde_json::from_slice(&fs::read(self.0.path("heir.json")).unwrap()).unwrap();
         let recipient = card["recipient"]["age"].as_str().unwrap();
-        let words = ["backup", "recover", "open", "--as", "olga.key", "--set", SET, "--process-key", "process.key"];
+        if !self.0.path("process.json").exists() {
+            self.0.run(&["backup", "recover", "key", "--out", "process.key", "--card", "process.json"]).ok();
+        }
+        let words = ["backup", "recover", "open", "--as", "olga.key", "--set", SET, "--process", "process.json"];
         let more = ["--recipient", recipient, "--reason", "ticket 7"];
         words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
     }

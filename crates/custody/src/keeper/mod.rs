@@ -320,7 +320,7 @@ impl Run<'_> {
             Action::Report(findings) => self.report(&approved.request, findings)?,
             Action::CommitRecovery { findings } => self.commit_recovery(approved, findings)?,
             Action::Complete { session } => self.complete(&request.by, session)?,
-            Action::AbortRecovery { session, reason } => self.abort(&request.by, session, reason)?,
+            Action::AbortRecovery { session, reason } => self.abort(&approved.request, session, reason)?,
             // Decided before; neither can wait for approvals.
             Action::Approve { .. } | Action::Reject { .. } => return Err(Refusal::NotWaiting.into()),
         };

@@ -6,10 +6,9 @@ use super::{Answer, Refusal, Run};
 use crate::bytes::{Blob, Hash};
 use crate::guardian::{ENVELOPE_BYTES_MAX, Recipient};
 use crate::names::Name;
-use crate::people::Role;
 use crate::records::Table;
 use crate::request::{By, Findings, OpenRecovery, REASON_CHARS_MAX, Signed};
-use crate::session::{Approved, LIFETIME_MS_MAX, Session, State, Submission, Verdict};
+use crate::session::{Approved, ENDS, LIFETIME_MS_MAX, Session, State, Submission, Verdict};
 
 impl Run<'_> {
     pub(super) fn session(&self, id: &Hash) -> Step<Session> {
@@ -70,6 +69,7 @@ impl Run<'_> {
             submissions: Vec::new(),
             reported: None,
             committed: None,
+            ended: None,
             reason: String::new(),
         };
         self.keep(&session);
@@ -157,6 +157,7 @@ impl Run<'_> {
         Ok(Answer::Done)
     }
 
+    /// The process hands over now: from here on nobody ends the session. It says so before it does it, and again after a crash.
     pub(super) fn complete(&mut self, by: &By, id: &Hash) -> Step<Answer> {
         let mut session = self.of_process(by, id, &[State::Committed, State::Completed])?;
         session.state = State::Completed;
@@ -166,14 +167,14 @@ impl Run<'_> {
         Ok(Answer::Done)
     }
 
-    pub(super) fn abort(&mut self, by: &By, id: &Hash, reason: &str) -> Step<Answer> {
-        let roles = [Role::Operations, Role::Owner, Role::Security];
-        self.person_with(by, &roles, "operations, owner or security")?;
+    /// Whoever is committed first wins: what the process has completed cannot be ended, and what was ended it cannot complete.
+    pub(super) fn abort(&mut self, signed: &Signed, id: &Hash, reason: &str) -> Step<Answer> {
+        self.person_with(&signed.request.by, &ENDS, "operations, owner or security")?;
         if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
             return Err(Refusal::Text("the reason").into());
         }
         let mut session = self.session_in(id, &[State::Open, State::Recognised, State::Committed])?;
-        (session.state, session.reason) = (State::Aborted, reason.to_owned());
+        (session.state, session.reason, session.ended) = (State::Aborted, reason.to_owned(), Some(signed.clone()));
         session.submissions.iter_mut().for_each(|submission| submission.sealed.0.clear());
         self.keep(&session);
         Ok(Answer::Done)

@@ -1,22 +1,31 @@
-//! The process of a recovery: `recover combine` and `recover finish`.
+//! The process of a recovery: `recover key`, `recover combine` and `recover finish`, all on one machine.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::guardian::GuardianKey;
-use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, REASON_CHARS_MAX, Recovered};
+use quorumkeep_custody::names::Name;
+use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, REASON_CHARS_MAX, Recovered};
 use quorumkeep_custody::session::{Bundle, State};
 use quorumkeep_node::failpoints::{Point, hit};
-use quorumkeep_store::files::private_directory;
+use quorumkeep_store::files::{destroy, private_directory};
 use zeroize::Zeroizing;
 
 use super::handover::Work;
 use super::recover::Look;
+use crate::commands::person::NewFiles;
 use crate::custody_link::{Link, now_ms};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::{KeyFile, Kind};
 use crate::report::Report;
+
+/// Arguments of `recover key`.
+#[derive(Args)]
+pub struct NewKey {
+    #[command(flatten)]
+    files: NewFiles,
+}
 
 /// Arguments of `recover combine`.
 #[derive(Args)]
@@ -70,19 +79,41 @@ struct Found {
     bad: Vec<(u8, String)>,
 }
 
+impl NewKey {
+    /// One key for one session: nothing else is ever opened or signed with it.
+    pub fn run(self) -> Result<Report> {
+        let name: Name = "recovery".parse().map_err(|error| Failure::new(Code::Failed, error))?;
+        let key = self.files.create(Kind::Process, name)?;
+        let (recipient, signing) = (key.guardian().age_recipient(), key.signing().verify_key());
+        self.files.finish(&Process { recipient, signing })
+    }
+}
+
 impl ProcessKey {
     /// Fetches the session, and checks that it is allowed, in one of these states, and for this process.
     fn run(&self, look: &Look, states: &[State]) -> Result<Running> {
         let key = KeyFile::load(&self.process_key, None)?.of(Kind::Process)?;
         let link = look.at.open()?;
         let bundle = link.bundle(&look.session)?;
-        let open = bundle.check_in(&self.custody_id, now_ms(), states)?.clone();
+        let open = bundle.check_opened(&self.custody_id)?.clone();
         let recipient = key.guardian().age_recipient();
         let own = open.process.recipient == recipient && open.process.signing == key.signing().verify_key();
         if !own || bundle.session.id != look.session {
             return Err(Failure::new(Code::BadKey, "the session is for the key of another process"));
         }
+        if let Some(by) = bundle.ended_by(&self.custody_id)? {
+            self.forget(&bundle)?;
+            let message = format!("{by} ended the session: the key of the process and what it sealed are destroyed");
+            return Err(Failure::new(Code::SessionState, message));
+        }
+        bundle.check_in(&self.custody_id, now_ms(), states)?;
         Ok(Running { key, link, bundle, open })
+    }
+
+    /// The session is over: what only it needed is destroyed, the key last.
+    fn forget(&self, bundle: &Bundle) -> Result<()> {
+        self.work(bundle).clear()?;
+        Ok(destroy(&self.process_key)?)
     }
 
     fn work<'a>(&'a self, bundle: &'a Bundle) -> Work<'a> {
@@ -191,10 +222,12 @@ impl Finish {
         if self.out_dir.canonicalize()? == self.process.work_dir.canonicalize()? {
             return Err(Failure::usage("--out-dir must be another folder than --work-dir"));
         }
+        // Whoever is committed first wins, this or an abort: nothing is handed over before the custody has said so.
+        running.say(Action::Complete { session: self.look.session })?;
         hit(Point::CustodyWriteBefore);
         let files = work.hand_over(&approved.outputs, &self.out_dir, as_json)?;
         hit(Point::CustodyWriteAfter);
-        running.say(Action::Complete { session: self.look.session })?;
+        self.process.forget(&bundle)?;
         let text = format!("the secret is in {}, sealed to its recipient", self.out_dir.display());
         let note = "Its shares have been together: make a new generation.";
         Ok(Report::text(text).line(note).field("files", files))

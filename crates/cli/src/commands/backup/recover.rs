@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::deliver::{index_of, read_envelope, read_manifest};
 use super::process;
 use crate::commands::custody::answered;
+use crate::commands::person::read_card;
 use crate::custody_link::{As, At, Link, now_ms};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::{KeyFile, Kind};
@@ -24,7 +25,8 @@ use crate::report::Report;
 
 const HELP: &str = "\
 A recovery, step by step:
-  recover open      operations asks; its process key is made on the machine that will combine
+  recover key       on the machine that will combine: the key of its process, for this one session
+  recover open      operations asks, and names the process by its card
   custody approve   an owner and one of security approve exactly these parameters
   recover submit    each guardian gives his share, sealed to the process; approvals are checked before that
   recover combine   the process checks every share, names bad ones, recovers, recognises and seals the secret, signs what it found
@@ -35,6 +37,8 @@ A recovery, step by step:
 #[derive(Subcommand)]
 #[command(after_help = HELP)]
 pub enum Recover {
+    /// Makes the key of the process that will combine, on the machine where it will.
+    Key(process::NewKey),
     /// Asks for a recovery session.
     Open(Open),
     /// Who has submitted, and how far it is.
@@ -61,9 +65,9 @@ pub struct Open {
     /// What is recovered: KEY/NODE/GENERATION.
     #[arg(long, value_name = "SET")]
     set: SetId,
-    /// The new key file of the process that will combine; or the one made before.
+    /// The card of the process that will combine: from `backup recover key`, on its machine.
     #[arg(long, value_name = "FILE")]
-    process_key: PathBuf,
+    process: PathBuf,
     /// Who gets the secret: an age recipient (age1...).
     #[arg(long, value_name = "AGE1...")]
     recipient: Recipient,
@@ -124,6 +128,7 @@ pub struct Abort {
 /// Runs it.
 pub fn run(command: Recover, as_json: bool) -> Result<Report> {
     match command {
+        Recover::Key(command) => command.run(),
         Recover::Open(command) => command.run(),
         Recover::Status(command) => command.run(),
         Recover::Submit(command) => command.run(),
@@ -133,7 +138,8 @@ pub fn run(command: Recover, as_json: bool) -> Result<Report> {
         Recover::Abort(command) => {
             let action = Action::AbortRecovery { session: command.look.session, reason: command.reason };
             let answer = command.look.at.open()?.ask(&command.by.load()?, action)?;
-            Ok(answered(&answer, "the session is ended"))
+            let next = "On the machine of its process, quorumkeep backup recover finish destroys the key now.";
+            Ok(answered(&answer, "the session is ended").line(next))
         }
     }
 }
@@ -143,25 +149,18 @@ impl Open {
         let key = self.by.load()?.of(Kind::Person)?;
         let mut link = self.at.open()?;
         let manifest = link.manifest(&self.set)?.manifest;
-        let process = if self.process_key.exists() {
-            KeyFile::load(&self.process_key, None)?.of(Kind::Process)?
-        } else {
-            let name: Name = "recovery".parse().map_err(|error| Failure::new(Code::Failed, error))?;
-            let process = KeyFile::random(Kind::Process, name)?;
-            process.save(&self.process_key, None)?;
-            process
-        };
+        let process: Process = read_card(&self.process)?;
         let action = Action::OpenRecovery(OpenRecovery {
             set: self.set,
             manifest_hash: manifest.hash(),
-            process: Process { recipient: process.guardian().age_recipient(), signing: process.signing().verify_key() },
+            process: process.clone(),
             recipient: self.recipient,
             lifetime_ms: self.hours * 3_600_000,
             reason: self.reason,
             break_glass: self.break_glass,
         });
         let answer = link.ask(&key, action)?;
-        Ok(answered(&answer, "the session is open").field("process_key", &self.process_key))
+        Ok(answered(&answer, "the session is open").field("process", process))
     }
 }
 

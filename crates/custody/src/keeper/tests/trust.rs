@@ -134,3 +134,45 @@ fn findings_are_bounded() {
     }
     assert_eq!(world.find(findings(vec![1; 255], &long[1..], 8)), Ok(Answer::Done));
 }
+
+/// Whoever is committed first wins; the process believes that a session was ended only if somebody who may has signed it.
+#[test]
+fn a_session_is_completed_or_ended_and_never_both() {
+    for ends in [true, false] {
+        let mut world = World::with_guardians();
+        let set = world.create(1, &[5; 32]);
+        let open = world.open_action(&set, false);
+        let session = world.approved("olga", open, &["boris", "sara"]);
+        for index in [2, 3, 5] {
+            world.submit(session, &set, index).unwrap();
+        }
+        world.report(session, &[2, 3, 5], &[], true).unwrap();
+        let commit = world.commit_action(session);
+        world.approved("olga", commit, &["sara", "boris"]);
+        let done = world.sign(By::Process(session), Action::Complete { session });
+        let again = world.sign(By::Process(session), Action::Complete { session });
+        let abort = |session| Action::AbortRecovery { session, reason: "false alarm".into() };
+        if !ends {
+            world.handle(&done).unwrap();
+            assert_eq!(world.person("sara", abort(session)), Err(Refusal::SessionState("completed")));
+            assert_eq!(world.handle(&again), Ok(Answer::Done), "said again after a crash");
+            assert_eq!(world.bundle(session).ended_by(&world.custody), Ok(None));
+            continue;
+        }
+        world.person("sara", abort(session)).unwrap();
+        assert_eq!(world.handle(&done), Err(Refusal::SessionState("aborted")));
+        let good = world.bundle(session);
+        assert_eq!(good.ended_by(&world.custody), Ok(Some(&name("sara"))));
+        let by = |world: &mut World, who: &str, action: Action| {
+            let mut bundle = good.clone();
+            bundle.session.ended = Some(world.sign(By::Person(name(who)), action));
+            bundle.ended_by(&world.custody).unwrap().cloned()
+        };
+        assert_eq!(by(&mut world, "boris", abort(session)), Some(name("boris")));
+        assert_eq!(by(&mut world, "cora", abort(session)), None, "she may not");
+        assert_eq!(by(&mut world, "sara", abort(Hex([3; 32]))), None, "another session");
+        let mut bundle = good.clone();
+        bundle.session.ended.as_mut().unwrap().request.at_ms += 1;
+        assert_eq!(bundle.ended_by(&world.custody), Ok(None), "not signed");
+    }
+}
