@@ -146,9 +146,16 @@ impl Link {
         Ok(self.runtime.block_on(self.link.overview(prefix))?)
     }
 
-    /// Requests that wait for approvals.
+    /// Requests that wait for approvals. Every hash is computed from the content that is shown.
     pub fn waiting(&self) -> Result<Vec<WaitingView>> {
-        Ok(self.runtime.block_on(self.link.waiting())?)
+        let all = self.runtime.block_on(self.link.waiting())?;
+        match all.iter().find(|one| !one.is_what_it_says() || one.content.custody != self.custody) {
+            None => Ok(all),
+            Some(lie) => Err(Failure::new(
+                Code::ContentDiffers,
+                format!("what the custody shows under {} is not the request of that hash", lie.request),
+            )),
+        }
     }
 
     /// The people of now.

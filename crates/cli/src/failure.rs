@@ -125,6 +125,7 @@ codes! {
     SelfApproval = "self_approval", 4, "Whoever asks cannot approve.", "Somebody else has to approve.";
     ApprovedAlready = "approved_already", 4, "The person has approved this already.", "Every person counts once; another one has to approve.";
     NotWaiting = "not_waiting", 4, "No request of this hash waits for approval.", "See: quorumkeep custody waiting";
+    ContentDiffers = "content_differs", 4, "What a custody shows of a request is not what its hash says.", "Approve nothing. Ask whoever is said to have asked, and whoever runs the custody.";
     Overtaken = "overtaken", 4, "Another change of the people was carried out in between.", "Look at quorumkeep custody people, and ask again.";
     ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Every session has a key of its own: quorumkeep backup recover key";
     PeopleInvalid = "people_invalid", 4, "The people cannot be changed in this way.", "The message names the rule; there must always be enough people to ask and to approve.";
@@ -454,6 +455,7 @@ impl From<register::Error> for Failure {
         match error {
             register::Error::People(error) => error.into(),
             register::Error::Unknown(_) => Self::new(Code::GuardianUnknown, error),
+            register::Error::Dealer(_) => Self::new(Code::ManifestInvalid, error),
             register::Error::NotApproved(_) => Self::new(Code::GuardianUnapproved, error),
         }
     }

@@ -146,3 +146,57 @@ fn a_dealer_seals_nothing_to_keys_that_nobody_approved() {
     assert!(!custody.0.path("set").exists());
     create(&served.url(), &["--out-dir", "set", "--custody-id", &id]).ok();
 }
+
+/// What is signed is what is shown: a custody that shows something harmless under the hash of something else gets no approval.
+#[test]
+fn p8_an_approver_signs_what_is_shown_to_him() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.delivered();
+    let (heir, thief) = (custody.open_arguments(), custody.guardian("thief", "external", "thief"));
+    let thief = thief["card"]["recipient"]["age"].as_str().unwrap().to_owned();
+    let own = recipient(&custody, "heir");
+    // Operations asks to hand the secret to the thief; the custody shows the approvers another recipient.
+    let asked: Vec<&str> = heir.iter().map(|word| if *word == own { thief.as_str() } else { word.as_str() }).collect();
+    let request = custody.run(&asked).ok()["request"].as_str().unwrap().to_owned();
+    let served = Served::new(&custody);
+    let shown = request.clone();
+    let liar = Liar::new(&served, move |path, answer| match path {
+        "/custody/waiting" => answer.replace(&thief, &own),
+        _ => answer,
+    });
+    let approve = ["custody", "approve", &request, "--as", "sara.key"];
+    let message = at(&custody, &liar.url, &approve).fails(4, "content_differs");
+    assert!(message.contains(&shown), "{message}");
+    at(&custody, &liar.url, &["custody", "waiting"]).fails(4, "content_differs");
+    assert_eq!(liar.heard("approve"), 0);
+    // The same content under the hash of another request.
+    let hash = "0".repeat(64);
+    let (from, to) = (request.clone(), hash.clone());
+    let liar = Liar::new(&served, move |_, answer| answer.replace(&from, &to));
+    at(&custody, &liar.url, &["custody", "approve", &hash, "--as", "sara.key"]).fails(4, "content_differs");
+    assert_eq!(liar.heard("approve"), 0);
+    let honest = at(&custody, &served.url(), &approve).ok();
+    assert_eq!(honest["content"]["action"]["open_recovery"]["reason"], "ticket 7");
+}
+
+/// A guardian signs for a set that somebody of operations made, whatever the custody says.
+#[test]
+fn a_guardian_does_not_sign_for_a_dealer_who_left() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.deliver("bank-1").ok();
+    custody.deliver("client-1").ok();
+    custody.confirm("client-1").ok();
+    custody.approved(&["custody", "change", "--as", "both.key", "--remove", "olga"], &["boris", "sara"]);
+    assert!(custody.confirm("bank-1").fails(4, "manifest_invalid").contains("olga"));
+    let (served, id) = (Served::new(&custody), custody.id());
+    let confirm = ["backup", "confirm", "--as", "bank-1.key", "--set", "k1/n1/1", "--dir", "d-bank-1"];
+    at(&custody, &served.url(), &confirm).fails(2, "usage");
+    at(&custody, &served.url(), &[&confirm[..], &["--custody-id", &id]].concat()).fails(4, "manifest_invalid");
+    // A roster in which olga still is, by leaving out how she left, is an older state of the custody: that is what remains.
+    assert_eq!(
+        custody.0.run(&["custody", "people", "--custody", &served.url()]).ok()["people"].as_array().unwrap().len(),
+        4
+    );
+}

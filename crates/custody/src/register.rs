@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::Hash;
 use crate::guardian::Guardian;
+use crate::manifest::Manifest;
 use crate::names::Name;
-use crate::people::{Charter, Roster};
+use crate::people::{Charter, Role, Roster};
 use crate::request::Action;
 use crate::session::{self, Approved, fold};
 
@@ -29,6 +30,7 @@ pub struct Register {
 
 /// What of a register is shown to be right.
 pub struct Checked {
+    custody: Hash,
     roster: Roster,
     guardians: BTreeMap<Name, Option<Guardian>>,
 }
@@ -45,6 +47,11 @@ pub enum Error {
     /// There is, but the people of now have not approved these keys, or two of one name are shown.
     #[error("nobody of the people of now stands behind the keys that are shown for {0}")]
     NotApproved(Name),
+    /// Whoever made a set may not, or did it with another key or for another custody.
+    #[error(
+        "the manifest is signed as {0}, and nobody of that name and key has the role operations in this custody now"
+    )]
+    Dealer(Name),
 }
 
 impl Register {
@@ -66,15 +73,20 @@ impl Register {
             // Two of one name: which one is meant, only the custody says.
             guardians.entry(guardian.name.clone()).and_modify(|two| *two = None).or_insert(believed);
         }
-        Ok(Checked { roster, guardians })
+        Ok(Checked { custody: *custody, roster, guardians })
     }
 }
 
 impl Checked {
-    /// The people of now.
-    #[must_use]
-    pub fn roster(&self) -> &Roster {
-        &self.roster
+    /// Was the manifest made for this custody by somebody of operations? Its signature is checked elsewhere, with the key in it.
+    ///
+    /// # Errors
+    /// [`Error::Dealer`].
+    pub fn dealer(&self, manifest: &Manifest) -> Result<(), Error> {
+        let name = &manifest.dealer;
+        let key = self.roster.person(name).map(|person| person.key);
+        let may = self.roster.has(name, Role::Operations) && key == Some(manifest.dealer_key);
+        if may && manifest.custody == self.custody { Ok(()) } else { Err(Error::Dealer(name.clone())) }
     }
 
     /// A guardian whose keys people of now approved.

@@ -84,6 +84,16 @@ pub struct WaitingView {
     pub content: crate::request::Request,
 }
 
+impl WaitingView {
+    /// Is what is shown what the hash says? Whoever approves looks at the content, and signs its hash.
+    #[must_use]
+    pub fn is_what_it_says(&self) -> bool {
+        let said = (self.request, self.event.as_str(), self.by.as_str(), self.expires_ms);
+        let content = &self.content;
+        said == (content.hash(), content.action.event(), content.by.to_string().as_str(), content.expires_ms)
+    }
+}
+
 /// A session as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {

@@ -176,3 +176,31 @@ fn a_session_is_completed_or_ended_and_never_both() {
         assert_eq!(bundle.ended_by(&world.custody), Ok(None), "not signed");
     }
 }
+
+/// A guardian signs for sets that somebody of operations made, and for no others.
+#[test]
+fn a_receipt_is_for_a_dealer_of_operations() {
+    let mut world = World::with_guardians();
+    let deal = |world: &mut World, dealer: &str, sign: &str, custody: Hash| {
+        let plan = Plan { dealer: name(dealer), custody, ..world.plan(1) };
+        plan.deal(&[5; 32], &key(sign), &mut world.rng).unwrap().manifest
+    };
+    let custody = world.custody;
+    let checked = world.register().check(&custody).unwrap();
+    let good = deal(&mut world, "olga", "olga", custody);
+    assert_eq!(checked.dealer(&good.manifest), Ok(()));
+    for (dealer, sign, of) in [
+        ("boris", "boris", custody),
+        ("olga", "thief", custody),
+        ("thief", "thief", custody),
+        ("olga", "olga", Hex([3; 32])),
+    ] {
+        let set = deal(&mut world, dealer, sign, of);
+        set.check().unwrap();
+        assert_eq!(checked.dealer(&set.manifest), Err(RegisterError::Dealer(name(dealer))), "{dealer} {sign}");
+    }
+    let change = world.change(Vec::new(), &["olga"]);
+    world.approved("both", change, &["boris", "sara"]);
+    let checked = world.register().check(&custody).unwrap();
+    assert!(checked.dealer(&good.manifest).is_err(), "she left");
+}
