@@ -138,7 +138,7 @@ fn session(custody: Hash, manifest: &Manifest) -> Session {
     };
     let request = signed(custody, ("olga", 1), Action::OpenRecovery(open));
     let id = request.request.hash();
-    let approve = |by| signed(custody, by, Action::Approve { request: id });
+    let approve = |by| signed(custody, by, Action::Approve { request: id, people_head: custody });
     let opened = Approved { request, approvals: vec![approve(("boris", 2)), approve(("sara", 3))] };
     let (opened_ms, expires_ms, reason) = (NOW_MS, NOW_MS + DAY_MS, String::new());
     let (submissions, reported, committed, ended) = (Vec::new(), None, None, None);

@@ -200,3 +200,26 @@ fn a_guardian_does_not_sign_for_a_dealer_who_left() {
         4
     );
 }
+
+/// A guardian gives no share to a session whose approvers knew a change of people that the custody leaves out.
+#[test]
+fn p8_a_guardian_sees_a_withheld_removal() {
+    let custody = Custody::new();
+    custody.create(&["--out-dir", "set"]).ok();
+    custody.delivered();
+    custody.approved(&["custody", "change", "--as", "olga.key", "--remove", "cora"], &["boris", "sara"]);
+    let session = custody.open(&["boris", "sara"]);
+    let (served, path) = (Served::new(&custody), format!("/custody/sessions/{session}"));
+    let liar = Liar::new(&served, move |asked, answer| {
+        let mut json: Value = serde_json::from_str(&answer).unwrap();
+        if asked == path {
+            json["history"] = Value::Array(Vec::new());
+        }
+        json.to_string()
+    });
+    let submit = ["backup", "recover", "submit", "--as", "bank-1.key", "--session", &session, "--dir", "d-bank-1"];
+    let message = at(&custody, &liar.url, &submit).fails(4, "session_refused");
+    assert!(message.contains("withholds"), "{message}");
+    assert_eq!(liar.heard("submit_share"), 0);
+    at(&custody, &served.url(), &submit).ok();
+}

@@ -15,6 +15,7 @@
 
 pub mod bytes;
 pub mod canonical;
+pub mod chain;
 pub mod commitment;
 pub mod container;
 pub mod delivery;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Hash;
+use crate::chain::People;
 use crate::guardian::Guardian;
 use crate::manifest::Manifest;
 use crate::names::Name;
-use crate::people::{Charter, Role, Roster};
+use crate::people::{Charter, Role};
 use crate::request::Action;
-use crate::session::{self, Approved, fold};
+use crate::session::{self, Approved};
 
 /// The register as a custody shows it; nothing of it is believed before [`Register::check`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,7 @@ pub struct Register {
 
 /// What of a register is shown to be right.
 pub struct Checked {
-    custody: Hash,
-    roster: Roster,
+    people: People,
     guardians: BTreeMap<Name, Option<Guardian>>,
 }
 
@@ -60,33 +60,40 @@ impl Register {
     /// # Errors
     /// [`Error::People`].
     pub fn check(&self, custody: &Hash) -> Result<Checked, Error> {
-        if self.charter.id() != *custody {
-            return Err(session::Error::Charter.into());
-        }
-        let roster = fold(self.charter.roster().map_err(session::Error::from)?, custody, &self.history)?;
+        let people = People::of(&self.charter, custody, &self.history)?;
         let mut guardians = BTreeMap::new();
         for approved in &self.guardians {
             let action = &approved.request.request.action;
             let Action::AddGuardian(guardian) = action else { continue };
-            let holds = guardian.check().is_ok() && approved.holds(custody, action.seats(), &roster);
+            if approved.hides(&people) {
+                return Err(session::Error::Withheld.into());
+            }
+            let holds = guardian.check().is_ok() && approved.holds(&people, action.seats());
             let believed = holds.then(|| guardian.clone());
             // Two of one name: which one is meant, only the custody says.
             guardians.entry(guardian.name.clone()).and_modify(|two| *two = None).or_insert(believed);
         }
-        Ok(Checked { custody: *custody, roster, guardians })
+        Ok(Checked { people, guardians })
     }
 }
 
 impl Checked {
+    /// The people of now.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// Was the manifest made for this custody by somebody of operations? Its signature is checked elsewhere, with the key in it.
     ///
     /// # Errors
     /// [`Error::Dealer`].
     pub fn dealer(&self, manifest: &Manifest) -> Result<(), Error> {
         let name = &manifest.dealer;
-        let key = self.roster.person(name).map(|person| person.key);
-        let may = self.roster.has(name, Role::Operations) && key == Some(manifest.dealer_key);
-        if may && manifest.custody == self.custody { Ok(()) } else { Err(Error::Dealer(name.clone())) }
+        let roster = self.people.roster();
+        let key = roster.person(name).map(|person| person.key);
+        let may = roster.has(name, Role::Operations) && key == Some(manifest.dealer_key);
+        if may && manifest.custody == *self.people.custody() { Ok(()) } else { Err(Error::Dealer(name.clone())) }
     }
 
     /// A guardian whose keys people of now approved.

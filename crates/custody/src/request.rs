@@ -239,6 +239,8 @@ pub enum Action {
     Approve {
         /// Its hash.
         request: Hash,
+        /// The last change of people that the approver knows: [`crate::chain::People::head`].
+        people_head: Hash,
     },
     /// Refuses a waiting request for good.
     Reject {

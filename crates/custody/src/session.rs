@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::bytes::{Blob, Hash};
+use crate::chain::People;
 use crate::keeper::id_of;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
-use crate::people::{self, Charter, Role, Roster, Seats};
+use crate::people::{self, Charter, Role, Seats};
 use crate::request::{self, Action, By, Findings, OpenRecovery, Recovered, Signed};
 
 /// Who may end a session.
@@ -202,6 +203,9 @@ pub enum Error {
     /// A change of people without its approvals.
     #[error("change {0} of the people is not signed and approved as it must be")]
     History(usize),
+    /// The history of people was cut.
+    #[error("an approval names a change of the people that is not shown: somebody withholds it")]
+    Withheld,
     /// The session was not opened by approval.
     #[error("the session is not signed and approved as it must be")]
     NotApproved,
@@ -223,32 +227,42 @@ impl Approved {
     /// Is it signed by somebody who may, and approved by people who may, as the roster is? What was approved before somebody
     /// was removed is approved no more.
     #[must_use]
-    pub fn holds(&self, custody: &Hash, seats: Seats, roster: &Roster) -> bool {
+    pub fn holds(&self, people: &People, seats: Seats) -> bool {
         let hash = self.request.request.hash();
-        let Some(asked) = person_of(&self.request, custody, roster) else {
+        let Some(asked) = person_of(&self.request, people) else {
             return false;
         };
         // The keeper asks the same when it carries a request out: only operations asks for what others approve.
-        if !roster.has(asked, Role::Operations) {
+        if !people.roster().has(asked, Role::Operations) || self.hides(people) {
             return false;
         }
         let until_ms = self.request.request.expires_ms;
         let approves = |signed: &Signed| {
-            let named = matches!(&signed.request.action, Action::Approve { request } if *request == hash);
+            let named = matches!(&signed.request.action, Action::Approve { request, .. } if *request == hash);
             named && signed.request.at_ms <= until_ms
         };
         let by = self.approvals.iter().filter(|signed| approves(signed));
-        let approvers = by.filter_map(|signed| person_of(signed, custody, roster).cloned()).collect();
-        people::filled(seats, asked, &approvers, roster)
+        let approvers = by.filter_map(|signed| person_of(signed, people).cloned()).collect();
+        people::filled(seats, asked, &approvers, people.roster())
+    }
+
+    /// Did somebody who approved it know a change of people that is not among these?
+    #[must_use]
+    pub fn hides(&self, people: &People) -> bool {
+        let unknown = |signed: &Signed| match &signed.request.action {
+            Action::Approve { people_head, .. } => !people.knows(people_head),
+            _ => false,
+        };
+        self.approvals.iter().any(unknown)
     }
 }
 
 /// Whose signature it is, if he is in the roster.
-fn person_of<'a>(signed: &'a Signed, custody: &Hash, roster: &Roster) -> Option<&'a Name> {
+fn person_of<'a>(signed: &'a Signed, people: &People) -> Option<&'a Name> {
     let By::Person(name) = &signed.request.by else {
         return None;
     };
-    let person = roster.person(name).filter(|_| signed.request.custody == *custody)?;
+    let person = people.roster().person(name).filter(|_| signed.request.custody == *people.custody())?;
     signed.is_by(&person.key).then_some(name)
 }
 
@@ -257,11 +271,8 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::Charter`], [`Error::People`], [`Error::History`].
-    pub fn roster(&self, custody: &Hash) -> Result<Roster, Error> {
-        if self.charter.id() != *custody {
-            return Err(Error::Charter);
-        }
-        fold(self.charter.roster()?, custody, &self.history)
+    pub fn people(&self, custody: &Hash) -> Result<People, Error> {
+        People::of(&self.charter, custody, &self.history)
     }
 
     /// Is the session allowed, and may shares be given to it now?
@@ -294,12 +305,12 @@ impl Bundle {
     /// # Errors
     /// [`Error`].
     pub fn ended_by(&self, custody: &Hash) -> Result<Option<&Name>, Error> {
-        let roster = self.roster(custody)?;
+        let people = self.people(custody)?;
         let Some(signed) = &self.session.ended else { return Ok(None) };
         let names = matches!(&signed.request.action,
             Action::AbortRecovery { session, .. } if *session == self.session.id);
-        let may = |name: &&Name| ENDS.iter().any(|role| roster.has(name, *role));
-        Ok(person_of(signed, custody, &roster).filter(may).filter(|_| names))
+        let may = |name: &&Name| ENDS.iter().any(|role| people.roster().has(name, *role));
+        Ok(person_of(signed, &people).filter(may).filter(|_| names))
     }
 
     /// Was the session opened as it must be? Says nothing of its time and state.
@@ -307,12 +318,15 @@ impl Bundle {
     /// # Errors
     /// [`Error`].
     pub fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
-        let roster = self.roster(custody)?;
+        let people = self.people(custody)?;
         let request = &self.session.opened.request.request;
         let Action::OpenRecovery(open) = &request.action else {
             return Err(Error::NotApproved);
         };
-        let approved = self.session.opened.holds(custody, request.action.seats(), &roster);
+        if self.session.opened.hides(&people) {
+            return Err(Error::Withheld);
+        }
+        let approved = self.session.opened.holds(&people, request.action.seats());
         if !approved || request.hash() != self.session.id {
             return Err(Error::NotApproved);
         }
@@ -334,7 +348,11 @@ impl Bundle {
         if self.session.findings() != Some(findings) {
             return Err(Error::Findings);
         }
-        let approved = committed.holds(custody, commit_seats(open), &self.roster(custody)?);
+        let people = self.people(custody)?;
+        if committed.hides(&people) {
+            return Err(Error::Withheld);
+        }
+        let approved = committed.holds(&people, commit_seats(open));
         findings.recovered.as_ref().filter(|_| approved).ok_or(Error::NotCommitted)
     }
 }
@@ -349,23 +367,4 @@ pub fn commit_seats(open: &OpenRecovery) -> Seats {
 #[must_use]
 pub fn head(custody: &Hash, history: &[Approved]) -> Hash {
     history.last().map_or(*custody, |change| change.request.request.hash())
-}
-
-/// The people after these changes. Every change names the one before it: none can be left out, repeated or moved.
-///
-/// # Errors
-/// [`Error::History`], [`Error::People`].
-pub fn fold(mut roster: Roster, custody: &Hash, history: &[Approved]) -> Result<Roster, Error> {
-    for (at, change) in history.iter().enumerate() {
-        let action = &change.request.request.action;
-        let Action::ChangePeople { after, add, remove } = action else {
-            return Err(Error::History(at));
-        };
-        let follows = *after == head(custody, history.get(..at).unwrap_or_default());
-        if !follows || !change.holds(custody, action.seats(), &roster) {
-            return Err(Error::History(at));
-        }
-        roster = roster.changed(add, remove)?;
-    }
-    Ok(roster)
 }

@@ -141,7 +141,9 @@ impl Approve {
         }
         let content = serde_json::to_string(&shown.content.action).unwrap_or_default();
         warn(&format!("{} by {}: {}", shown.event, shown.by, quorumkeep_audit::printable(&content)));
-        let answer = link.ask(&self.by.load()?, Action::Approve { request: shown.content.hash() })?;
+        let people_head = link.register()?.check(&link.custody())?.people().head();
+        let action = Action::Approve { request: shown.content.hash(), people_head };
+        let answer = link.ask(&self.by.load()?, action)?;
         Ok(answered(&answer, "approved").field("content", shown.content))
     }
 }

@@ -89,8 +89,14 @@ impl Custody {
         self.request(by, action).sign(&key(by))
     }
 
+    /// By somebody who knows the people of the charter.
     pub fn approval(&self, by: &str, request: &Signed) -> Signed {
-        self.signed(by, Action::Approve { request: request.request.hash() })
+        self.approval_after(by, request, self.id)
+    }
+
+    /// By somebody who knows the people after this change.
+    pub fn approval_after(&self, by: &str, request: &Signed, people_head: Hash) -> Signed {
+        self.signed(by, Action::Approve { request: request.request.hash(), people_head })
     }
 
     /// What the commands do locally: registers the guardians and makes the set `wallet-1/server-proxy-1/1`.

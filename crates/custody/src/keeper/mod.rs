@@ -22,6 +22,7 @@ pub(crate) use sets::envelope_record;
 pub use sets::{SetRecord, id_of};
 
 use crate::bytes::{Blob, Hash};
+use crate::chain::People;
 use crate::delivery::Voucher;
 use crate::guardian::Guardian;
 use crate::keys::{SignKey, Signature, VerifyKey};
@@ -214,7 +215,7 @@ fn describe(action: &Action, entry: &mut Entry) {
             reason = Some(&open.reason);
         }
         Action::AddGuardian(guardian) => entry.target = Some(guardian.name.to_string()),
-        Action::Approve { request } => entry.target = Some(request.to_string()),
+        Action::Approve { request, .. } => entry.target = Some(request.to_string()),
         Action::Reject { request, reason: why } => {
             entry.target = Some(request.to_string());
             reason = Some(why);
@@ -290,7 +291,7 @@ impl Run<'_> {
     /// Waits for approvals, or is carried out.
     fn decide(&mut self, signed: &Signed) -> Step<Answer> {
         match &signed.request.action {
-            Action::Approve { request } => return self.approve(signed, request),
+            Action::Approve { request, people_head } => return self.approve(signed, request, people_head),
             Action::Reject { request, reason } => return self.reject(signed, request, reason),
             _ => {}
         }
@@ -369,6 +370,11 @@ impl Run<'_> {
         self.draft.put(Table::People, ROSTER, &roster);
         self.draft.put(Table::History, &format!("{:010}", history.len()), approved);
         Ok(Answer::Done)
+    }
+
+    /// The people of now with the changes that led to them.
+    pub(crate) fn people(&self) -> Step<People> {
+        Ok(People::kept(self.keeper.custody, self.roster()?, &self.history()?))
     }
 
     fn history(&self) -> Step<Vec<Approved>> {

@@ -94,8 +94,14 @@ impl World {
         self.handle(&signed)
     }
 
+    fn approve_action(&self, request: Hash) -> Action {
+        let people_head = crate::session::head(&self.custody, &View::new(&self.memory).history().unwrap());
+        Action::Approve { request, people_head }
+    }
+
     fn approve(&mut self, name: &str, request: Hash) -> Result<Answer, Refusal> {
-        self.person(name, Action::Approve { request })
+        let approve = self.approve_action(request);
+        self.person(name, approve)
     }
 
     /// Asks, and has these people approve: the hash of the request.
@@ -655,7 +661,7 @@ fn a_host_cannot_bring_an_old_session_back() {
     named.set = one;
     let manifest = View::new(&world.memory).manifest(&two).unwrap().unwrap();
     let asked = world.sign(By::Person("olga".parse().unwrap()), Action::OpenRecovery(named));
-    let approve = Action::Approve { request: asked.request.hash() };
+    let approve = world.approve_action(asked.request.hash());
     let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
     bundle.session.id = asked.request.hash();
     (bundle.session.opened, bundle.manifest) = (Approved { request: asked, approvals: approvals.to_vec() }, manifest);
@@ -663,7 +669,7 @@ fn a_host_cannot_bring_an_old_session_back() {
     // Opened by somebody who may not ask.
     let open = world.open_action(&two, false);
     let asked = world.sign(By::Person("cora".parse().unwrap()), open);
-    let approve = Action::Approve { request: asked.request.hash() };
+    let approve = world.approve_action(asked.request.hash());
     let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
     bundle.session.id = asked.request.hash();
     bundle.session.opened = Approved { request: asked, approvals: approvals.to_vec() };

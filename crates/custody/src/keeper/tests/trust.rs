@@ -8,6 +8,11 @@ fn name(text: &str) -> Name {
 }
 
 impl World {
+    /// The changes of people so far.
+    fn changes(&self) -> Vec<Approved> {
+        View::new(&self.memory).history().unwrap()
+    }
+
     fn register(&self) -> Register {
         View::new(&self.memory).register().unwrap()
     }
@@ -38,7 +43,7 @@ fn a_dealer_seals_to_keys_that_people_approved() {
     let edited = fails(&|approved| approved.request.request.action = Action::AddGuardian(replaced.clone()));
     assert_eq!(world.believed(&edited, "bank-1"), unapproved);
     let asked = world.sign(By::Person(name("olga")), Action::AddGuardian(replaced));
-    let approve = Action::Approve { request: asked.request.hash() };
+    let approve = world.approve_action(asked.request.hash());
     for by in ["olga", "boris", "cora"] {
         let approvals = vec![world.sign(By::Person(name(by)), approve.clone())];
         let forged = fails(&|approved| *approved = Approved { request: asked.clone(), approvals: approvals.clone() });
@@ -203,4 +208,60 @@ fn a_receipt_is_for_a_dealer_of_operations() {
     world.approved("both", change, &["boris", "sara"]);
     let checked = world.register().check(&custody).unwrap();
     assert!(checked.dealer(&good.manifest).is_err(), "she left");
+}
+
+/// A removal that somebody knew who approved cannot be withheld: not from a guardian, not from the process, not from a dealer.
+#[test]
+fn p8_a_withheld_removal_is_seen() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let before = world.changes();
+    let change = world.change(Vec::new(), &["cora"]);
+    world.approved("olga", change, &["boris", "sara"]);
+    let open = world.open_action(&set, false);
+    let session = world.approved("olga", open, &["boris", "sara"]);
+    let good = world.bundle(session);
+    good.check(&world.custody, world.now_ms).unwrap();
+    let mut cut = good.clone();
+    cut.history = before.clone();
+    assert_eq!(cut.check(&world.custody, world.now_ms), Err(SessionError::Withheld));
+    // The opening was approved before a change, and the commit after it.
+    for index in [2, 3, 5] {
+        world.submit(session, &set, index).unwrap();
+    }
+    world.report(session, &[2, 3, 5], &[], true).unwrap();
+    let shown = world.changes();
+    let change = world.change(vec![person("zoe", &[Role::Auditor])], &[]);
+    world.approved("olga", change, &["boris", "sara"]);
+    let commit = world.commit_action(session);
+    world.approved("olga", commit, &["sara", "boris"]);
+    let mut cut = world.bundle(session);
+    cut.check_committed(&world.custody).unwrap();
+    cut.history = shown;
+    cut.check(&world.custody, world.now_ms).unwrap();
+    assert_eq!(cut.check_committed(&world.custody), Err(SessionError::Withheld));
+    // A guardian who was registered after it.
+    world.approved("olga", Action::AddGuardian(guardian("late", Kind::External, "late")), &["sara"]);
+    let mut register = world.register();
+    assert!(world.believed(&register, "late").is_ok());
+    register.history = before;
+    assert_eq!(world.believed(&register, "late"), Err(RegisterError::People(SessionError::Withheld)));
+}
+
+/// An approval counts when it names the people of the moment in which it comes; one that names none of this custody never does.
+#[test]
+fn p8_an_approval_names_the_people_of_now() {
+    let mut world = World::with_guardians();
+    let set = world.create(1, &[5; 32]);
+    let open = world.open_action(&set, false);
+    let Ok(Answer::Waiting { request, .. }) = world.person("olga", open) else { panic!() };
+    let early = world.approve_action(request);
+    let late = Action::Approve { request, people_head: Hex([7; 32]) };
+    assert_eq!(world.person("sara", late), Err(Refusal::Overtaken));
+    world.approve("boris", request).unwrap();
+    let change = world.change(Vec::new(), &["cora"]);
+    world.approved("olga", change, &["boris", "sara"]);
+    assert_eq!(world.person("sara", early), Err(Refusal::Overtaken));
+    assert_eq!(world.approve("sara", request), Ok(Answer::CarriedOut { request }));
+    world.bundle(request).check(&world.custody, world.now_ms).unwrap();
 }
