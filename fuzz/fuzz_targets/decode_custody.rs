@@ -138,10 +138,11 @@ fn session(custody: Hash, manifest: &Manifest) -> Session {
     };
     let request = signed(custody, ("olga", 1), Action::OpenRecovery(open));
     let id = request.request.hash();
-    let approve = |by| signed(custody, by, Action::Approve { request: id });
+    let approve = |by| signed(custody, by, Action::Approve { request: id, people_head: custody });
     let opened = Approved { request, approvals: vec![approve(("boris", 2)), approve(("sara", 3))] };
     let (opened_ms, expires_ms, reason) = (NOW_MS, NOW_MS + DAY_MS, String::new());
-    Session { id, opened, opened_ms, expires_ms, state: State::Open, submissions: Vec::new(), committed: None, reason }
+    let (submissions, reported, committed, ended) = (Vec::new(), None, None, None);
+    Session { id, opened, opened_ms, expires_ms, state: State::Open, submissions, reported, committed, ended, reason }
 }
 
 fn without_newline(bytes: &[u8]) -> &[u8] {

@@ -10,6 +10,7 @@ use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::manifest::SignedManifest;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::Roster;
+use quorumkeep_custody::register::Register;
 use quorumkeep_custody::request::{Action, By, Request, SetId};
 use quorumkeep_custody::session::Bundle;
 use quorumkeep_custody::view::{Overview, WaitingView};
@@ -39,6 +40,26 @@ pub struct At {
     server_certificate: Option<PathBuf>,
 }
 
+/// Which custody it has to be.
+#[derive(Args)]
+pub struct Pin {
+    /// The identity of the custody, as it was written down when it was made; needed with a URL.
+    #[arg(long, value_name = "HASH")]
+    custody_id: Option<Hash>,
+}
+
+impl Pin {
+    /// The identity that everything is checked against. Only a directory of this machine may say it itself.
+    pub fn of(&self, at: &At, link: &Link) -> Result<Hash> {
+        match self.custody_id {
+            Some(pinned) if pinned == link.custody() => Ok(pinned),
+            Some(_) => Err(Failure::new(Code::RequestForeign, "this is another custody than the one that is pinned")),
+            None if !at.is_url() => Ok(link.custody()),
+            None => Err(Failure::usage("a custody at a URL is believed nothing without --custody-id HASH")),
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Args)]
 pub struct As {
@@ -66,10 +87,14 @@ impl As {
 }
 
 impl At {
+    fn is_url(&self) -> bool {
+        self.custody.contains("://")
+    }
+
     /// Opens it.
     pub fn open(&self) -> Result<Link> {
         let runtime = client_runtime()?;
-        let link = if self.custody.contains("://") {
+        let link = if self.is_url() {
             let certificate = self.server_certificate.as_deref().map(read_certificate).transpose()?;
             let remote = Remote::new(&self.custody, certificate).map_err(Failure::usage)?;
             server::Link::Remote(remote)
@@ -121,9 +146,16 @@ impl Link {
         Ok(self.runtime.block_on(self.link.overview(prefix))?)
     }
 
-    /// Requests that wait for approvals.
+    /// Requests that wait for approvals. Every hash is computed from the content that is shown.
     pub fn waiting(&self) -> Result<Vec<WaitingView>> {
-        Ok(self.runtime.block_on(self.link.waiting())?)
+        let all = self.runtime.block_on(self.link.waiting())?;
+        match all.iter().find(|one| !one.is_what_it_says() || one.content.custody != self.custody) {
+            None => Ok(all),
+            Some(lie) => Err(Failure::new(
+                Code::ContentDiffers,
+                format!("what the custody shows under {} is not the request of that hash", lie.request),
+            )),
+        }
     }
 
     /// The people of now.
@@ -134,6 +166,11 @@ impl Link {
     /// The registered guardians.
     pub fn guardians(&self) -> Result<Vec<Guardian>> {
         Ok(self.runtime.block_on(self.link.guardians())?)
+    }
+
+    /// The registered guardians with what shows that people stand behind their keys.
+    pub fn register(&self) -> Result<Register> {
+        Ok(self.runtime.block_on(self.link.register())?)
     }
 
     /// The manifest of a set.

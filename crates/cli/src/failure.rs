@@ -121,14 +121,16 @@ codes! {
     SelfApproval = "self_approval", 4, "Whoever asks cannot approve.", "Somebody else has to approve.";
     ApprovedAlready = "approved_already", 4, "The person has approved this already.", "Every person counts once; another one has to approve.";
     NotWaiting = "not_waiting", 4, "No request of this hash waits for approval.", "See: quorumkeep custody waiting";
+    ContentDiffers = "content_differs", 4, "What a custody shows of a request is not what its hash says.", "Approve nothing. Ask whoever is said to have asked, and whoever runs the custody.";
     Overtaken = "overtaken", 4, "Another change of the people was carried out in between.", "Look at quorumkeep custody people, and ask again.";
-    ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Give --process-key another name; every session has a key of its own.";
+    ProcessKeyUsed = "process_key_used", 4, "The key of the process belongs to another session.", "Every session has a key of its own: quorumkeep backup recover key";
     PeopleInvalid = "people_invalid", 4, "The people cannot be changed in this way.", "The message names the rule; there must always be enough people to ask and to approve.";
     GuardianKeys = "guardian_keys", 4, "A key of a guardian is not valid.", "Ask the guardian for the card again.";
     GuardianExists = "guardian_exists", 4, "A guardian of that name, or with such a key, is registered.", "Every guardian has a name and keys of his own.";
     GuardianUnknown = "guardian_unknown", 4, "The guardian is not registered.", "See: quorumkeep guardian list; register with: quorumkeep guardian add";
     GuardianRemoved = "guardian_removed", 4, "The guardian was removed.", "He gets nothing more. Make a new generation of the sets that name him: quorumkeep backup status";
     KeyRetired = "key_retired", 4, "A key belonged to somebody who left.", "It is never registered again. Make new keys: quorumkeep guardian new, quorumkeep person new";
+    GuardianUnapproved = "guardian_unapproved", 4, "The people of now do not stand behind the keys of a guardian.", "Seal nothing to him. Compare his card with quorumkeep guardian list; to approve the same card again: quorumkeep guardian add";
     GuardianDiffers = "guardian_differs", 4, "The manifest has other keys for a guardian than the register.", "Make the set again with the registered guardians.";
     PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "See: quorumkeep backup plan";
     ManifestInvalid = "manifest_invalid", 4, "The manifest is damaged, not signed, or breaks a rule.", "Get the manifest again from the custody.";
@@ -145,6 +147,8 @@ codes! {
     SessionMissing = "session_missing", 4, "No approved recovery session is open for the secret.", "Open one with: quorumkeep backup recover open";
     SessionOpen = "session_open", 4, "A recovery session is open for the secret already.", "Finish it or end it: quorumkeep backup recover abort";
     SessionState = "session_state", 4, "The recovery session is not in a state for this.", "See: quorumkeep backup recover status";
+    FindingsDiffer = "findings_differ", 4, "The process has found something else than what is to be approved.", "Look at quorumkeep backup recover status, and ask again: quorumkeep backup recover commit";
+    OutputDiffers = "output_differs", 4, "The sealed output is not the one that was approved.", "Nothing was handed over. End the session, and find out who changed the folder of the process.";
     SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";
     ShareSubmitted = "share_submitted", 4, "The share was submitted already.", "It counts once; another guardian has to submit.";
     ShareBad = "share_bad", 3, "The share is not the one that the manifest commits to.", "The message says what is wrong with it; fetch it again or ask another guardian.";

@@ -1,6 +1,7 @@
 //! Backups as people make them: real processes, real files, one directory. Every mistake ends in a code, and loses nothing.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod backup_kit;
 mod kit;
 
 use std::fs;
@@ -8,177 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use kit::{Answer, Kit, names};
+use backup_kit::{Custody, GUARDIANS, PEOPLE, SECRET, SET};
+use kit::names;
 use quorumkeep_node::failpoints::Point;
 use serde_json::Value;
-
-const PEOPLE: [(&str, &[&str]); 5] = [
-    ("olga", &["operations"]),
-    ("boris", &["owner"]),
-    ("sara", &["security"]),
-    ("both", &["operations", "owner", "security"]),
-    ("cora", &["compliance"]),
-];
-const GUARDIANS: [(&str, &str, &str); 5] = [
-    ("server-1", "server", "us"),
-    ("server-2", "server", "us"),
-    ("client-1", "external", "client"),
-    ("bank-1", "external", "bank"),
-    ("vault-1", "paper", "vault"),
-];
-const SET: &str = "k1/n1/1";
-const SECRET: &[u8] = b"the share of an MPC node, which nobody else may ever have";
-
-/// A custody in the folder `c` of a kit.
-struct Custody(Kit);
-
-impl Custody {
-    /// With its people and guardians.
-    fn new() -> Self {
-        let kit = Kit::new();
-        let mut init = vec!["custody", "init", "--dir", "c", "--name", "test"];
-        let cards: Vec<String> = PEOPLE.iter().map(|(name, _)| format!("{name}.json")).collect();
-        for (name, roles) in PEOPLE {
-            let (key, card) = (format!("{name}.key"), format!("{name}.json"));
-            let roles = roles.iter().flat_map(|role| ["--role", role]);
-            let start = ["person", "new", name, "--out", &key, "--card", &card];
-            kit.run(&start.into_iter().chain(roles).collect::<Vec<_>>()).ok();
-        }
-        init.extend(cards.iter().flat_map(|card| ["--person", card.as_str()]));
-        let id = kit.run(&init).ok()["custody"].as_str().unwrap().to_owned();
-        fs::write(kit.path("id"), id).unwrap();
-        let custody = Self(kit);
-        for (name, kind, entity) in GUARDIANS {
-            custody.guardian(name, kind, entity);
-            custody.approved(&["guardian", "add", "--as", "olga.key", "--card", &format!("{name}.json")], &["sara"]);
-        }
-        fs::write(custody.0.path("secret"), SECRET).unwrap();
-        custody
-    }
-
-    fn id(&self) -> String {
-        fs::read_to_string(self.0.path("id")).unwrap()
-    }
-
-    fn guardian(&self, name: &str, kind: &str, entity: &str) -> Value {
-        let (key, card) = (format!("{name}.key"), format!("{name}.json"));
-        let start = ["guardian", "new", name, "--kind", kind, "--entity", entity];
-        self.0.run(&[&start[..], &["--out", &key, "--card", &card]].concat()).ok()
-    }
-
-    /// A command on the custody.
-    fn run(&self, arguments: &[&str]) -> Answer {
-        self.0.run(&[arguments, &["--custody", "c"]].concat())
-    }
-
-    fn approve(&self, request: &str, name: &str) -> Answer {
-        self.run(&["custody", "approve", request, "--as", &format!("{name}.key")])
-    }
-
-    /// Asks, and has these people approve: the hash of the request.
-    fn approved(&self, arguments: &[&str], by: &[&str]) -> String {
-        let request = self.run(arguments).ok()["request"].as_str().unwrap().to_owned();
-        for name in by {
-            self.approve(&request, name).ok();
-        }
-        request
-    }
-
-    fn create(&self, more: &[&str]) -> Answer {
-        self.0.run(&self.create_arguments(more))
-    }
-
-    fn create_arguments<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
-        let start = ["backup", "create", "--as", "olga.key", "--key-id", "k1", "--node-id", "n1"];
-        let guardians = GUARDIANS.iter().flat_map(|(name, ..)| ["--guardian", name]).collect::<Vec<_>>();
-        let claim = ["--survives-shares", "2", "--survives-side", "server"];
-        [&start[..], &guardians, &claim, &["--secret-file", "secret", "--custody", "c"], more].concat()
-    }
-
-    fn deliver(&self, name: &str) -> Answer {
-        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
-        self.run(&["backup", "deliver", "--as", &key, "--set", SET, "--out-dir", &dir])
-    }
-
-    fn confirm(&self, name: &str) -> Answer {
-        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
-        self.run(&["backup", "confirm", "--as", &key, "--set", SET, "--dir", &dir])
-    }
-
-    fn delivered(&self) {
-        for (name, ..) in GUARDIANS {
-            self.deliver(name).ok();
-            self.confirm(name).ok();
-        }
-    }
-
-    fn open_arguments(&self) -> Vec<String> {
-        if !self.0.path("heir.json").exists() {
-            self.guardian("heir", "external", "heir");
-        }
-        let card: Value = serde_json::from_slice(&fs::read(self.0.path("heir.json")).unwrap()).unwrap();
-        let recipient = card["recipient"]["age"].as_str().unwrap();
-        let words = ["backup", "recover", "open", "--as", "olga.key", "--set", SET, "--process-key", "process.key"];
-        let more = ["--recipient", recipient, "--reason", "ticket 7"];
-        words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
-    }
-
-    fn open(&self, by: &[&str]) -> String {
-        let arguments = self.open_arguments();
-        self.approved(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), by)
-    }
-
-    fn submit(&self, session: &str, name: &str) -> Answer {
-        let (key, dir) = (format!("{name}.key"), format!("d-{name}"));
-        self.run(&["backup", "recover", "submit", "--as", &key, "--session", session, "--dir", &dir])
-    }
-
-    fn process<'a>(&self, word: &'a str, session: &'a str, id: &'a str) -> Vec<&'a str> {
-        vec!["backup", "recover", word, "--session", session, "--process-key", "process.key", "--custody-id", id]
-    }
-
-    fn combine(&self, session: &str) -> Answer {
-        self.run(&self.process("combine", session, &self.id()))
-    }
-
-    fn finish(&self, session: &str) -> Answer {
-        let id = self.id();
-        let start = self.process("finish", session, &id);
-        self.run(&[&start[..], &["--set-dir", "set", "--out-dir", "out"]].concat())
-    }
-
-    fn commit(&self, session: &str, by: &[&str]) {
-        self.approved(&["backup", "recover", "commit", "--as", "olga.key", "--session", session], by);
-    }
-
-    fn restore(&self, guardians: &[&str], out: &str) -> Answer {
-        self.0.run(&self.restore_arguments(guardians, out).iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    fn restore_arguments(&self, guardians: &[&str], out: &str) -> Vec<String> {
-        let files: Vec<String> = guardians.iter().map(|name| format!("d-{name}/envelope.bin")).collect();
-        let keys: Vec<String> = guardians.iter().map(|name| format!("{name}.key")).collect();
-        let mut arguments = vec!["backup", "restore", "--manifest", "set/manifest.json", "--out-dir", out];
-        arguments.extend(files.iter().flat_map(|file| ["--envelope", file.as_str()]));
-        arguments.extend(keys.iter().flat_map(|key| ["--key", key.as_str()]));
-        arguments.into_iter().map(str::to_owned).collect()
-    }
-
-    fn status(&self) -> Value {
-        self.run(&["backup", "status"]).ok()["status"].clone()
-    }
-
-    /// How often the audit log says that this was done.
-    fn recorded(&self, event: &str) -> usize {
-        let shown = self.run(&["audit", "show", "--event", event]).ok();
-        let done = |line: &&Value| line["entry"]["event"] == event && line["entry"]["result"] == "ok";
-        shown["entries"].as_array().unwrap().iter().filter(done).count()
-    }
-
-    fn audit(&self) -> Value {
-        self.run(&["audit", "verify"]).ok()
-    }
-}
 
 #[test]
 fn a_secret_is_backed_up_and_recovered_under_watch() {
@@ -210,11 +44,12 @@ fn a_secret_is_backed_up_and_recovered_under_watch() {
     custody.submit(session, "server-2").ok();
     assert_eq!(custody.combine(session).ok()["recognised"], true);
     custody.finish(session).fails(4, "session_state");
-    assert!(!custody.0.path("out").exists(), "nothing is written before the second approval");
+    assert!(!custody.0.path("out").exists(), "nothing is handed over before the second approval");
     custody.commit(session, &["sara", "boris"]);
     custody.finish(session).ok();
     let short = &session[..16];
     assert_eq!(names(&custody.0.path("out")), [format!("keydata-{short}.age"), format!("secret-{short}.age")]);
+    assert_eq!(custody.opened(&format!("out/secret-{short}.age")), SECRET);
     assert!(custody.audit()["ok"].as_bool().unwrap());
 }
 
@@ -479,7 +314,7 @@ fn a_kill_at_every_point_loses_nothing_and_doubles_nothing() {
     custody.finish(session).fails(4, "session_state");
     killed_at(&custody, "custody.release.after", &approve);
     let id = custody.id();
-    let finish = [&custody.process("finish", session, &id)[..], &["--set-dir", "set", "--out-dir", "out"]].concat();
+    let finish = [&custody.process("finish", session, &id)[..], &["--out-dir", "out"]].concat();
     for point in ["custody.write.before", "custody.write.after"] {
         killed_at(&custody, point, &finish);
     }

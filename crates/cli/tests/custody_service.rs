@@ -84,18 +84,20 @@ fn p8_approvals_at_the_same_time_carry_it_out_once() {
         let mut after = custody.id;
         for round in 0..12 {
             let asked = custody.signed("olga", newcomer(&format!("person-{round}"), after));
-            after = asked.request.hash();
             assert!(matches!(one.handle(&asked).await.unwrap(), Answer::Waiting { .. }));
             // Both seats at once: whoever comes second carries it out, and nobody else does.
-            let (boris, sara) = (custody.approval("boris", &asked), custody.approval("sara", &asked));
+            let approval = |by| custody.approval_after(by, &asked, after);
+            let (boris, sara) = (approval("boris"), approval("sara"));
             let (boris, sara) = tokio::join!(one.handle(&boris), other.handle(&sara));
             let done =
                 [boris.unwrap(), sara.unwrap()].iter().filter(|a| matches!(a, Answer::CarriedOut { .. })).count();
             assert_eq!(done, 1, "round {round}");
+            after = asked.request.hash();
             // One seat, two who could take it: one does, the other comes too late.
             let asked = custody.signed("olga", Action::AddGuardian(own_guardian(&format!("g-{round}"), 100 + round)));
             one.handle(&asked).await.unwrap();
-            let (sara, sven) = (custody.approval("sara", &asked), custody.approval("sven", &asked));
+            let approval = |by| custody.approval_after(by, &asked, after);
+            let (sara, sven) = (approval("sara"), approval("sven"));
             let (sara, sven) = tokio::join!(one.handle(&sara), other.handle(&sven));
             let (done, late): (Vec<_>, Vec<_>) = [sara, sven].into_iter().partition(Result::is_ok);
             assert_eq!((done.len(), late.len()), (1, 1), "round {round}");
@@ -128,10 +130,11 @@ fn p8_one_person_is_one_person_and_only_the_very_request_is_approved() {
         assert_eq!(reason(remote.handle(&edited).await), "request_signature");
         // A token taken from one approval and put on another.
         let mut moved = custody.approval("sara", &asked);
-        moved.request.action = Action::Approve { request: edited.request.hash() };
+        moved.request.action = Action::Approve { request: edited.request.hash(), people_head: custody.id };
         assert_eq!(reason(remote.handle(&moved).await), "request_signature");
         assert_eq!(reason(remote.handle(&custody.approval("olga", &asked)).await), "self_approval");
-        let stranger = custody.request("mallory", Action::Approve { request: asked.request.hash() });
+        let stranger =
+            custody.request("mallory", Action::Approve { request: asked.request.hash(), people_head: custody.id });
         assert_eq!(reason(remote.handle(&stranger.sign(&key("mallory"))).await), "requester_unknown");
         assert_eq!(remote.roster().await.unwrap().people().count(), 5, "nothing happened");
         let done = remote.handle(&custody.approval("sara", &asked)).await.unwrap();
@@ -433,8 +436,10 @@ mod grpc {
             let bundle = remote.bundle(&session).await.unwrap().unwrap();
             assert_eq!(bundle.session.count(), 3);
             // The process recognises the secret, and two people let it hand it over.
-            remote.handle(&custody.findings(session)).await.unwrap();
-            let commit = custody.signed("olga", Action::CommitRecovery { session });
+            let found = custody.findings(session);
+            remote.handle(&found).await.unwrap();
+            let Action::Report(findings) = found.request.action else { panic!() };
+            let commit = custody.signed("olga", Action::CommitRecovery { findings });
             remote.handle(&commit).await.unwrap();
             remote.handle(&custody.approval("sara", &commit)).await.unwrap();
             assert_eq!(script(&python, &["committed", folder, file.to_str().unwrap(), "no"]), "ok");

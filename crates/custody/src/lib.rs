@@ -8,12 +8,14 @@
 //! | [`scheme`] | the three ways to share a key |
 //! | [`commitment`], [`share`] | how a share is recognised, and what is inside an envelope |
 //! | [`guardian`], [`ecies`] | who holds shares, and what they are sealed with |
+//! | [`register`] | how a dealer and a guardian know that people stand behind the keys that a custody shows them |
 //!
 //! Nothing here knows a clock, a file or a socket; time and randomness are arguments (but for age, which draws its own).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod bytes;
 pub mod canonical;
+pub mod chain;
 pub mod commitment;
 pub mod container;
 pub mod delivery;
@@ -28,6 +30,7 @@ pub mod placement;
 pub mod recogniser;
 pub mod records;
 pub mod recover;
+pub mod register;
 pub mod request;
 pub mod scheme;
 pub mod session;

@@ -38,6 +38,8 @@ pub enum Table {
     Removed = 14,
     /// Keys that are never registered again.
     Retired = 15,
+    /// The approved requests by which guardians were registered, by name.
+    Registration = 12,
 }
 
 /// The documents could not be read: the store failed, or holds something else than what was written.

@@ -1,5 +1,6 @@
 //! Signed requests: everything that changes a custody is one.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use crate::bytes::{Blob, Hash, Hex};
 use crate::canonical;
 use crate::guardian::{Guardian, Recipient};
 use crate::keys::{SignKey, Signature, VerifyKey};
-use crate::manifest::SignedManifest;
+use crate::manifest::{CONTAINERS_MAX, SignedManifest};
 use crate::names::{Name, NotAName};
 use crate::people::{self, Person, Seats};
 
@@ -118,7 +119,8 @@ pub struct OpenRecovery {
     pub break_glass: bool,
 }
 
-/// What a process found in the submissions of its session.
+/// What a process found in the submissions of its session. It signs them; two people approve exactly these before anything is
+/// handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
@@ -128,8 +130,54 @@ pub struct Findings {
     pub good: Vec<u8>,
     /// Shares that are not, and why.
     pub bad: Vec<(u8, String)>,
-    /// The secret was recovered and recognised.
-    pub recognised: bool,
+    /// The secret was recovered, recognised and sealed; none: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
+}
+
+/// A secret that was recovered, as far as everybody may know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recovered {
+    /// By what it was recognised.
+    pub recognised: BTreeSet<Recognised>,
+    /// What is handed over, and nothing else.
+    pub outputs: Vec<SealedOutput>,
+}
+
+/// By what a secret was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recognised {
+    /// The key of the set is the one of the manifest.
+    Key,
+    /// Every container of the manifest opened, to its end.
+    Containers,
+    /// The secret is the private half of the public key of the manifest.
+    PublicKey,
+}
+
+/// A file that is sealed to the recipient of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedOutput {
+    /// The container it was, or `secret`.
+    pub name: Name,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: Hash,
+}
+
+impl Findings {
+    /// Is all of it as long as it may be?
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        let shares = self.good.len() <= usize::from(u8::MAX) && self.bad.len() <= usize::from(u8::MAX);
+        let texts = self.bad.iter().all(|(_, why)| why.chars().count() <= REASON_CHARS_MAX);
+        let outputs = self.recovered.as_ref().is_none_or(|recovered| recovered.outputs.len() <= CONTAINERS_MAX);
+        shares && texts && outputs
+    }
 }
 
 /// What is asked. Requests come one at a time; a box around the larger ones would save nothing.
@@ -198,6 +246,8 @@ pub enum Action {
     Approve {
         /// Its hash.
         request: Hash,
+        /// The last change of people that the approver knows: [`crate::chain::People::head`].
+        people_head: Hash,
     },
     /// Refuses a waiting request for good.
     Reject {
@@ -224,12 +274,12 @@ pub enum Action {
     },
     /// The process says what it found.
     Report(Findings),
-    /// Lets the process hand the recognised secret to its recipient.
+    /// Lets the process hand over what it found: exactly these outputs.
     CommitRecovery {
-        /// The session.
-        session: Hash,
+        /// What the process signed.
+        findings: Findings,
     },
-    /// The process has handed it over.
+    /// The process hands it over now; it cannot be ended any more.
     Complete {
         /// The session.
         session: Hash,

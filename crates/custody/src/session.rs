@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::bytes::{Blob, Hash};
+use crate::chain::People;
 use crate::keeper::id_of;
 use crate::manifest::SignedManifest;
 use crate::names::Name;
-use crate::people::{self, Charter, Role, Roster, Seats};
-use crate::request::{self, Action, By, OpenRecovery, Signed};
+use crate::people::{self, Charter, Role, Seats};
+use crate::request::{self, Action, By, Findings, OpenRecovery, Recovered, Signed};
 
+/// Who may end a session.
+pub const ENDS: [Role; 3] = [Role::Operations, Role::Owner, Role::Security];
 /// The longest time a session may be open: 7 days.
 pub const LIFETIME_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
 
@@ -61,7 +64,7 @@ pub enum State {
     Recognised,
     /// The process may hand it over.
     Committed,
-    /// It has.
+    /// It does, or has.
     Completed,
     /// Ended without a result.
     Aborted,
@@ -100,9 +103,15 @@ pub struct Session {
     pub state: State,
     /// The shares so far, one for each index.
     pub submissions: Vec<Submission>,
+    /// What the process found last, signed by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Signed>,
     /// The second approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committed: Option<Approved>,
+    /// The request that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Signed>,
     /// Why it was aborted.
     pub reason: String,
 }
@@ -113,6 +122,20 @@ impl Session {
     pub fn parameters(&self) -> Option<&OpenRecovery> {
         match &self.opened.request.request.action {
             Action::OpenRecovery(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// What the process found, if it was the one of this session that signed it.
+    #[must_use]
+    pub fn findings(&self) -> Option<&Findings> {
+        let reported = self.reported.as_ref()?;
+        let request = &reported.request;
+        let own = request.by == By::Process(self.id) && request.custody == self.opened.request.request.custody;
+        match &request.action {
+            Action::Report(findings) if own && findings.session == self.id => {
+                reported.is_by(&self.parameters()?.process.signing).then_some(findings)
+            }
             _ => None,
         }
     }
@@ -180,6 +203,9 @@ pub enum Error {
     /// A change of people without its approvals.
     #[error("change {0} of the people is not signed and approved as it must be")]
     History(usize),
+    /// The history of people was cut.
+    #[error("an approval names a change of the people that is not shown: somebody withholds it")]
+    Withheld,
     /// The session was not opened by approval.
     #[error("the session is not signed and approved as it must be")]
     NotApproved,
@@ -189,6 +215,9 @@ pub enum Error {
     /// Out of time or ended.
     #[error("the session is {}", .0.text())]
     State(State),
+    /// What was approved is not what the process signed.
+    #[error("what was approved is not what the process of this session found")]
+    Findings,
     /// The secret may not be handed over yet.
     #[error("the second approval is missing")]
     NotCommitted,
@@ -198,32 +227,42 @@ impl Approved {
     /// Is it signed by somebody who may, and approved by people who may, as the roster is? What was approved before somebody
     /// was removed is approved no more.
     #[must_use]
-    pub fn holds(&self, custody: &Hash, seats: Seats, roster: &Roster) -> bool {
+    pub fn holds(&self, people: &People, seats: Seats) -> bool {
         let hash = self.request.request.hash();
-        let Some(asked) = person_of(&self.request, custody, roster) else {
+        let Some(asked) = person_of(&self.request, people) else {
             return false;
         };
         // The keeper asks the same when it carries a request out: only operations asks for what others approve.
-        if !roster.has(asked, Role::Operations) {
+        if !people.roster().has(asked, Role::Operations) || self.hides(people) {
             return false;
         }
         let until_ms = self.request.request.expires_ms;
         let approves = |signed: &Signed| {
-            let named = matches!(&signed.request.action, Action::Approve { request } if *request == hash);
+            let named = matches!(&signed.request.action, Action::Approve { request, .. } if *request == hash);
             named && signed.request.at_ms <= until_ms
         };
         let by = self.approvals.iter().filter(|signed| approves(signed));
-        let approvers = by.filter_map(|signed| person_of(signed, custody, roster).cloned()).collect();
-        people::filled(seats, asked, &approvers, roster)
+        let approvers = by.filter_map(|signed| person_of(signed, people).cloned()).collect();
+        people::filled(seats, asked, &approvers, people.roster())
+    }
+
+    /// Did somebody who approved it know a change of people that is not among these?
+    #[must_use]
+    pub fn hides(&self, people: &People) -> bool {
+        let unknown = |signed: &Signed| match &signed.request.action {
+            Action::Approve { people_head, .. } => !people.knows(people_head),
+            _ => false,
+        };
+        self.approvals.iter().any(unknown)
     }
 }
 
 /// Whose signature it is, if he is in the roster.
-fn person_of<'a>(signed: &'a Signed, custody: &Hash, roster: &Roster) -> Option<&'a Name> {
+fn person_of<'a>(signed: &'a Signed, people: &People) -> Option<&'a Name> {
     let By::Person(name) = &signed.request.by else {
         return None;
     };
-    let person = roster.person(name).filter(|_| signed.request.custody == *custody)?;
+    let person = people.roster().person(name).filter(|_| signed.request.custody == *people.custody())?;
     signed.is_by(&person.key).then_some(name)
 }
 
@@ -232,11 +271,8 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::Charter`], [`Error::People`], [`Error::History`].
-    pub fn roster(&self, custody: &Hash) -> Result<Roster, Error> {
-        if self.charter.id() != *custody {
-            return Err(Error::Charter);
-        }
-        fold(self.charter.roster()?, custody, &self.history)
+    pub fn people(&self, custody: &Hash) -> Result<People, Error> {
+        People::of(&self.charter, custody, &self.history)
     }
 
     /// Is the session allowed, and may shares be given to it now?
@@ -244,6 +280,14 @@ impl Bundle {
     /// # Errors
     /// [`Error`].
     pub fn check(&self, custody: &Hash, now_ms: u64) -> Result<&OpenRecovery, Error> {
+        self.check_in(custody, now_ms, &[State::Open, State::Recognised, State::Committed])
+    }
+
+    /// Is the session allowed, in time, and in one of these states?
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check_in(&self, custody: &Hash, now_ms: u64, states: &[State]) -> Result<&OpenRecovery, Error> {
         let parameters = self.check_opened(custody)?;
         // What the session says of its times is not signed; the request is.
         let request = &self.session.opened.request.request;
@@ -252,19 +296,37 @@ impl Bundle {
         if too_long || now_ms > request.expires_ms.saturating_add(parameters.lifetime_ms) {
             return Err(Error::State(State::Expired));
         }
-        match self.session.state_at(now_ms) {
-            State::Open | State::Recognised | State::Committed => Ok(parameters),
-            state => Err(Error::State(state)),
-        }
+        let state = self.session.state_at(now_ms);
+        if states.contains(&state) { Ok(parameters) } else { Err(Error::State(state)) }
     }
 
-    fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
-        let roster = self.roster(custody)?;
+    /// Who ended the session, if somebody did who may. A host that only says so is not believed.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn ended_by(&self, custody: &Hash) -> Result<Option<&Name>, Error> {
+        let people = self.people(custody)?;
+        let Some(signed) = &self.session.ended else { return Ok(None) };
+        let names = matches!(&signed.request.action,
+            Action::AbortRecovery { session, .. } if *session == self.session.id);
+        let may = |name: &&Name| ENDS.iter().any(|role| people.roster().has(name, *role));
+        Ok(person_of(signed, &people).filter(may).filter(|_| names))
+    }
+
+    /// Was the session opened as it must be? Says nothing of its time and state.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn check_opened(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+        let people = self.people(custody)?;
         let request = &self.session.opened.request.request;
         let Action::OpenRecovery(open) = &request.action else {
             return Err(Error::NotApproved);
         };
-        let approved = self.session.opened.holds(custody, request.action.seats(), &roster);
+        if self.session.opened.hides(&people) {
+            return Err(Error::Withheld);
+        }
+        let approved = self.session.opened.holds(&people, request.action.seats());
         if !approved || request.hash() != self.session.id {
             return Err(Error::NotApproved);
         }
@@ -273,17 +335,25 @@ impl Bundle {
         if same && self.manifest.check().is_ok() { Ok(open) } else { Err(Error::Manifest) }
     }
 
-    /// May the secret be handed over?
+    /// What may be handed over: what the process itself found, and two people approved.
     ///
     /// # Errors
     /// [`Error`].
-    pub fn check_committed(&self, custody: &Hash) -> Result<&OpenRecovery, Error> {
+    pub fn check_committed(&self, custody: &Hash) -> Result<&Recovered, Error> {
         let open = self.check_opened(custody)?;
         let committed = self.session.committed.as_ref().ok_or(Error::NotCommitted)?;
-        let names = matches!(&committed.request.request.action,
-            Action::CommitRecovery { session } if *session == self.session.id);
-        let approved = names && committed.holds(custody, commit_seats(open), &self.roster(custody)?);
-        if approved { Ok(open) } else { Err(Error::NotCommitted) }
+        let Action::CommitRecovery { findings } = &committed.request.request.action else {
+            return Err(Error::NotCommitted);
+        };
+        if self.session.findings() != Some(findings) {
+            return Err(Error::Findings);
+        }
+        let people = self.people(custody)?;
+        if committed.hides(&people) {
+            return Err(Error::Withheld);
+        }
+        let approved = committed.holds(&people, commit_seats(open));
+        findings.recovered.as_ref().filter(|_| approved).ok_or(Error::NotCommitted)
     }
 }
 
@@ -297,23 +367,4 @@ pub fn commit_seats(open: &OpenRecovery) -> Seats {
 #[must_use]
 pub fn head(custody: &Hash, history: &[Approved]) -> Hash {
     history.last().map_or(*custody, |change| change.request.request.hash())
-}
-
-/// The people after these changes. Every change names the one before it: none can be left out, repeated or moved.
-///
-/// # Errors
-/// [`Error::History`], [`Error::People`].
-pub fn fold(mut roster: Roster, custody: &Hash, history: &[Approved]) -> Result<Roster, Error> {
-    for (at, change) in history.iter().enumerate() {
-        let action = &change.request.request.action;
-        let Action::ChangePeople { after, add, remove } = action else {
-            return Err(Error::History(at));
-        };
-        let follows = *after == head(custody, history.get(..at).unwrap_or_default());
-        if !follows || !change.holds(custody, action.seats(), &roster) {
-            return Err(Error::History(at));
-        }
-        roster = roster.changed(add, remove)?;
-    }
-    Ok(roster)
 }

@@ -14,6 +14,7 @@ use crate::names::Name;
 use crate::people::{Charter, Roster};
 use crate::placement::{self, Analysis};
 use crate::records::{Draft, ReadError, Records, Table};
+use crate::register::Register;
 use crate::request::{By, SetId, Signed};
 use crate::session::{self, Approved, Bundle, Session};
 
@@ -85,6 +86,16 @@ pub struct WaitingView {
     pub expires_ms: u64,
     /// The request itself: what is approved is this, byte for byte.
     pub content: crate::request::Request,
+}
+
+impl WaitingView {
+    /// Is what is shown what the hash says? Whoever approves looks at the content, and signs its hash.
+    #[must_use]
+    pub fn is_what_it_says(&self) -> bool {
+        let said = (self.request, self.event.as_str(), self.by.as_str(), self.expires_ms);
+        let content = &self.content;
+        said == (content.hash(), content.action.event(), content.by.to_string().as_str(), content.expires_ms)
+    }
 }
 
 /// A session as it is shown.
@@ -191,6 +202,18 @@ impl<'a> View<'a> {
     /// [`ReadError`].
     pub fn guardians(&self) -> Result<Vec<Guardian>, ReadError> {
         Ok(self.0.list(Table::Guardian, "")?.into_iter().map(|(_, guardian)| guardian).collect())
+    }
+
+    /// The registered guardians with everything that shows that people stand behind their keys.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn register(&self) -> Result<Register, ReadError> {
+        let mut guardians = Vec::new();
+        for guardian in self.guardians()? {
+            guardians.extend(self.0.get::<Approved>(Table::Registration, guardian.name.as_str())?);
+        }
+        Ok(Register { charter: self.charter()?, history: self.history()?, guardians })
     }
 
     /// The sets whose key begins so (`KEY/`, `KEY/NODE/` or nothing).

@@ -7,21 +7,22 @@ use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::Person;
-use quorumkeep_custody::request::Action;
+use quorumkeep_custody::request::{Action, Findings};
 use quorumkeep_custody::view::WaitingView;
 use quorumkeep_server::custody::CustodyDir;
 
 use crate::commands::person::read_card;
 use crate::commands::serve_custody;
-use crate::custody_link::{As, At, now_ms};
-use crate::failure::Result;
-use crate::report::Report;
+use crate::custody_link::{As, At, Link, now_ms};
+use crate::failure::{Code, Failure, Result};
+use crate::report::{Report, warn};
 
 const APPROVE: &str = "\
 Example:
   quorumkeep custody waiting --custody DIR
   quorumkeep custody approve HASH --custody DIR --as sara.key
-What is approved is exactly the request of this hash. Look at its content first: it is shown by waiting.";
+What is approved is exactly the request of this hash. Look at its content first: it is shown by waiting, and once more before
+it is signed. The hash is computed from what is shown.";
 
 /// A custody, its people, and what waits for approval.
 #[derive(Subcommand)]
@@ -119,11 +120,7 @@ pub fn run(command: Custody, as_json: bool) -> Result<Report> {
             Ok(answered(&answer, "the people are changed"))
         }
         Custody::Waiting(at) => Ok(waiting(&at.open()?.waiting()?)),
-        Custody::Approve(approve) => {
-            let action = Action::Approve { request: approve.request };
-            let answer = approve.at.open()?.ask(&approve.by.load()?, action)?;
-            Ok(answered(&answer, "approved"))
-        }
+        Custody::Approve(approve) => approve.run(),
         Custody::Serve(serve) => serve.run(as_json),
         Custody::Reject(reject) => {
             let action = Action::Reject { request: reject.request, reason: reject.reason };
@@ -131,6 +128,34 @@ pub fn run(command: Custody, as_json: bool) -> Result<Report> {
             Ok(answered(&answer, "the request is rejected"))
         }
     }
+}
+
+impl Approve {
+    /// What is signed is the hash of the content that was shown, computed here.
+    fn run(self) -> Result<Report> {
+        let mut link = self.at.open()?;
+        let missing = || Failure::new(Code::NotWaiting, "no request with this hash waits for approval");
+        let shown = link.waiting()?.into_iter().find(|one| one.request == self.request).ok_or_else(missing)?;
+        if let Action::CommitRecovery { findings } = &shown.content.action {
+            check_findings(&link, findings)?;
+        }
+        let content = serde_json::to_string(&shown.content.action).unwrap_or_default();
+        warn(&format!("{} by {}: {}", shown.event, shown.by, quorumkeep_audit::printable(&content)));
+        let people_head = link.register()?.check(&link.custody())?.people().head();
+        let action = Action::Approve { request: shown.content.hash(), people_head };
+        let answer = link.ask(&self.by.load()?, action)?;
+        Ok(answered(&answer, "approved").field("content", shown.content))
+    }
+}
+
+/// Did the process that the session was opened for sign these findings?
+fn check_findings(link: &Link, findings: &Findings) -> Result<()> {
+    let bundle = link.bundle(&findings.session)?;
+    bundle.check_opened(&link.custody())?;
+    if bundle.session.id == findings.session && bundle.session.findings() == Some(findings) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::FindingsDiffer, "the process of the session did not sign these findings"))
 }
 
 fn people(at: &At) -> Result<Report> {

@@ -43,7 +43,7 @@ pub struct NewPerson {
 
 /// Files of a new key.
 #[derive(Args)]
-struct NewFiles {
+pub struct NewFiles {
     /// The new key file; never overwritten.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -185,7 +185,8 @@ pub fn read_card<T: DeserializeOwned>(path: &std::path::Path) -> Result<T> {
 }
 
 impl NewFiles {
-    fn create(&self, kind: keyfile::Kind, name: Name) -> Result<KeyFile> {
+    /// Makes the key, and its file.
+    pub fn create(&self, kind: keyfile::Kind, name: Name) -> Result<KeyFile> {
         if self.card.symlink_metadata().is_ok() {
             return Err(Failure::new(
                 Code::FileExists,
@@ -199,7 +200,8 @@ impl NewFiles {
         Ok(key)
     }
 
-    fn finish(&self, card: &impl Serialize) -> Result<Report> {
+    /// Writes the card.
+    pub fn finish(&self, card: &impl Serialize) -> Result<Report> {
         let text = serde_json::to_string_pretty(card).map_err(|error| Failure::new(Code::Failed, error))? + "\n";
         output::write(&self.card, text.as_bytes(), 0o644, false)?;
         let (key, path) = (self.out.display(), self.card.display());

@@ -3,7 +3,7 @@
 use quorumkeep_custody::keeper::Refusal;
 use quorumkeep_custody::manifest::{self, RecoverError, ShareFault};
 use quorumkeep_custody::records::ReadError;
-use quorumkeep_custody::{container, placement, scheme, session};
+use quorumkeep_custody::{container, placement, register, scheme, session};
 use quorumkeep_server::custody::link::LinkError;
 use quorumkeep_server::custody::{DeskError, DirectoryError};
 
@@ -95,6 +95,17 @@ impl From<session::Error> for Failure {
     fn from(error: session::Error) -> Self {
         let state = matches!(error, session::Error::State(_) | session::Error::NotCommitted);
         Self::new(if state { Code::SessionState } else { Code::SessionRefused }, error)
+    }
+}
+
+impl From<register::Error> for Failure {
+    fn from(error: register::Error) -> Self {
+        match error {
+            register::Error::People(error) => error.into(),
+            register::Error::Unknown(_) => Self::new(Code::GuardianUnknown, error),
+            register::Error::Dealer(_) => Self::new(Code::ManifestInvalid, error),
+            register::Error::NotApproved(_) => Self::new(Code::GuardianUnapproved, error),
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use quorumkeep_custody::keys::{SignKey, VerifyKey};
 use quorumkeep_custody::manifest::{Plan, SignedManifest};
 use quorumkeep_custody::people::{Person, Role};
 use quorumkeep_custody::placement::{Claim, Side};
-use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, Request, SetId, Signed};
+use quorumkeep_custody::request::{
+    Action, By, Findings, OpenRecovery, Process, Recognised, Recovered, Request, SealedOutput, SetId, Signed,
+};
 use quorumkeep_custody::scheme::Scheme;
 use quorumkeep_server::custody::remote::Remote;
 use quorumkeep_server::custody::{CustodyDir, Desk};
@@ -87,8 +89,14 @@ impl Custody {
         self.request(by, action).sign(&key(by))
     }
 
+    /// By somebody who knows the people of the charter.
     pub fn approval(&self, by: &str, request: &Signed) -> Signed {
-        self.signed(by, Action::Approve { request: request.request.hash() })
+        self.approval_after(by, request, self.id)
+    }
+
+    /// By somebody who knows the people after this change.
+    pub fn approval_after(&self, by: &str, request: &Signed, people_head: Hash) -> Signed {
+        self.signed(by, Action::Approve { request: request.request.hash(), people_head })
     }
 
     /// What the commands do locally: registers the guardians and makes the set `wallet-1/server-proxy-1/1`.
@@ -148,7 +156,9 @@ impl Custody {
 
     /// What the process of a session says when it has recovered the right secret.
     pub fn findings(&self, session: Hash) -> Signed {
-        let findings = Findings { session, good: vec![1, 2, 3], bad: vec![], recognised: true };
+        let sealed = SealedOutput { name: "secret".parse().unwrap(), bytes: 7, sha256: Hex([7; 32]) };
+        let recovered = Some(Recovered { recognised: [Recognised::Key].into(), outputs: vec![sealed] });
+        let findings = Findings { session, good: vec![1, 2, 3], bad: vec![], recovered };
         let mut request = self.request("olga", Action::Report(findings));
         request.by = By::Process(session);
         request.sign(&process().signing())

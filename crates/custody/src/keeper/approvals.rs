@@ -39,8 +39,8 @@ pub struct Pending {
 impl Run<'_> {
     pub(super) fn seats(&self, action: &Action) -> Step<Seats> {
         match action {
-            Action::CommitRecovery { session } => {
-                let session = self.session(session)?;
+            Action::CommitRecovery { findings } => {
+                let session = self.session(&findings.session)?;
                 Ok(session.parameters().map_or(people::TWO, commit_seats))
             }
             action => Ok(action.seats()),
@@ -74,13 +74,18 @@ impl Run<'_> {
     }
 
     /// Counts an approval; the one that fills the last seat carries the request out, in the same commit.
-    pub(super) fn approve(&mut self, signed: &Signed, hash: &Hash) -> Step<Answer> {
+    /// It must name the last change of people: who knows an older state only looks again.
+    pub(super) fn approve(&mut self, signed: &Signed, hash: &Hash, people_head: &Hash) -> Step<Answer> {
         let mut pending = self.waiting(hash)?;
         let asked = requester(&pending.approved)?;
         let seats = self.seats(&pending.approved.request.request.action)?;
-        let roster = self.roster()?;
-        let approver = approver(&signed.request.by, &asked, seats, &roster)?;
-        let current = current(&pending.approved, &roster);
+        let people = self.people()?;
+        let roster = people.roster();
+        let approver = approver(&signed.request.by, &asked, seats, roster)?;
+        if *people_head != people.head() {
+            return Err(Refusal::Overtaken.into());
+        }
+        let current = current(&pending.approved, roster);
         if current.contains(&approver) {
             return Err(Refusal::ApprovedAlready(approver).into());
         }
@@ -89,7 +94,7 @@ impl Run<'_> {
         self.entries.push(entry_of(signed, self.now_ms));
         let approvers: BTreeSet<Name> = current.into_iter().chain([approver]).collect();
         // What the keeper carries out is what everybody else finds approved, with the keys of now.
-        let answer = if pending.approved.holds(&self.keeper.custody, seats, &roster) {
+        let answer = if pending.approved.holds(&people, seats) {
             self.carry_out(&pending.approved)?;
             pending.fate = Fate::Done;
             Answer::CarriedOut { request: *hash }

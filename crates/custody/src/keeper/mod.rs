@@ -27,6 +27,7 @@ pub(crate) use sets::envelope_record;
 pub use sets::{SetRecord, id_of};
 
 use crate::bytes::{Blob, Hash};
+use crate::chain::People;
 use crate::delivery::Voucher;
 use crate::guardian::Guardian;
 use crate::keys::{SignKey, Signature, VerifyKey};
@@ -34,7 +35,7 @@ use crate::manifest::SignedManifest;
 use crate::names::Name;
 use crate::people::{Charter, Role, Roster};
 use crate::records::{Draft, ReadError, Records, Table, Writes};
-use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Request, Signed};
+use crate::request::{Action, By, CLOCK_SKEW_MS, LIFETIME_MS_MAX, Request, SealedOutput, Signed};
 use crate::session::{self, Approved, Session, Submission};
 
 /// The key of the charter in the records.
@@ -219,7 +220,7 @@ fn describe(action: &Action, entry: &mut Entry) {
         }
         Action::AddGuardian(guardian) => entry.target = Some(guardian.name.to_string()),
         Action::RemoveGuardian { name, .. } => entry.target = Some(name.to_string()),
-        Action::Approve { request } => entry.target = Some(request.to_string()),
+        Action::Approve { request, .. } => entry.target = Some(request.to_string()),
         Action::Reject { request, reason: why } => {
             entry.target = Some(request.to_string());
             reason = Some(why);
@@ -232,12 +233,13 @@ fn describe(action: &Action, entry: &mut Entry) {
             entry.target = Some(session.to_string());
             reason = Some(why);
         }
-        Action::Collect { session } | Action::CommitRecovery { session } | Action::Complete { session } => {
-            entry.target = Some(session.to_string());
-        }
-        Action::Report(findings) => {
+        Action::Collect { session } | Action::Complete { session } => entry.target = Some(session.to_string()),
+        Action::Report(findings) | Action::CommitRecovery { findings } => {
             entry.target = Some(findings.session.to_string());
             entry.details = findings.bad.iter().map(|(index, why)| (format!("share_{index}"), why.clone())).collect();
+            let outputs = findings.recovered.iter().flat_map(|recovered| &recovered.outputs);
+            let output = |sealed: &SealedOutput| (format!("output_{}", sealed.name), sealed.sha256.to_string());
+            entry.details.extend(outputs.map(output));
         }
         Action::ChangePeople { add, remove, .. } => {
             let added = add.iter().map(|person| (person.name.to_string(), "added".to_owned()));
@@ -315,7 +317,7 @@ impl Run<'_> {
     /// Waits for approvals, or is carried out.
     fn decide(&mut self, signed: &Signed) -> Step<Answer> {
         match &signed.request.action {
-            Action::Approve { request } => return self.approve(signed, request),
+            Action::Approve { request, people_head } => return self.approve(signed, request, people_head),
             Action::Reject { request, reason } => return self.reject(signed, request, reason),
             _ => {}
         }
@@ -335,7 +337,7 @@ impl Run<'_> {
         entry.approvers = approved.approvals.iter().map(|signed| signed.request.by.to_string()).collect();
         let answer = match &request.action {
             Action::ChangePeople { .. } => self.change_people(approved)?,
-            Action::AddGuardian(guardian) => self.add_guardian(&request.by, guardian)?,
+            Action::AddGuardian(guardian) => self.add_guardian(approved, guardian)?,
             Action::CreateSet { manifest, envelopes } => self.create_set(&request.by, manifest, envelopes)?,
             Action::Deliver { set, index } => self.deliver(&request.by, set, *index, &mut entry)?,
             Action::Confirm { set, index, receipt } => self.confirm(&request.by, set, *index, receipt, &mut entry)?,
@@ -344,11 +346,11 @@ impl Run<'_> {
             Action::OpenRecovery(open) => self.open_recovery(approved, open)?,
             Action::SubmitShare { session, index, sealed } => self.submit(&request.by, session, *index, sealed)?,
             Action::Collect { session } => self.collect(&request.by, session)?,
-            Action::Report(findings) => self.report(&request.by, findings)?,
-            Action::CommitRecovery { session } => self.commit_recovery(approved, session)?,
-            Action::Complete { session } => self.complete(&request.by, session)?,
             Action::RemoveGuardian { name, signing } => self.remove_guardian(&request.by, name, signing)?,
-            Action::AbortRecovery { session, reason } => self.abort(&request.by, session, reason)?,
+            Action::Report(findings) => self.report(&approved.request, findings)?,
+            Action::CommitRecovery { findings } => self.commit_recovery(approved, findings)?,
+            Action::Complete { session } => self.complete(&request.by, session)?,
+            Action::AbortRecovery { session, reason } => self.abort(&approved.request, session, reason)?,
             // Decided before; neither can wait for approvals.
             Action::Approve { .. } | Action::Reject { .. } => return Err(Refusal::NotWaiting.into()),
         };
@@ -401,21 +403,29 @@ impl Run<'_> {
         Ok(Answer::Done)
     }
 
+    /// The people of now with the changes that led to them.
+    pub(crate) fn people(&self) -> Step<People> {
+        Ok(People::kept(self.keeper.custody, self.roster()?, &self.history()?))
+    }
+
     fn history(&self) -> Step<Vec<Approved>> {
         Ok(self.draft.list::<Approved>(Table::History, "").or_stop()?.into_iter().map(|(_, change)| change).collect())
     }
 
-    fn add_guardian(&mut self, by: &By, guardian: &Guardian) -> Step<Answer> {
-        self.operations(by)?;
+    /// The same card again renews the approval: a dealer believes only those that people of now gave.
+    fn add_guardian(&mut self, approved: &Approved, guardian: &Guardian) -> Step<Answer> {
+        self.operations(&approved.request.request.by)?;
         guardian.check()?;
         let same = |other: &Guardian| {
-            other.name == guardian.name || other.recipient == guardian.recipient || other.signing == guardian.signing
+            let any = other.name == guardian.name || other.recipient == guardian.recipient;
+            other != guardian && (any || other.signing == guardian.signing)
         };
         let all = self.draft.list::<Guardian>(Table::Guardian, "").or_stop()?;
         if all.iter().any(|(_, other)| same(other)) {
             return Err(Refusal::GuardianExists(guardian.name.clone()).into());
         }
         self.draft.put(Table::Guardian, guardian.name.as_str(), guardian);
+        self.draft.put(Table::Registration, guardian.name.as_str(), approved);
         Ok(Answer::Done)
     }
 }

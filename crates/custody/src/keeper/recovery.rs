@@ -6,10 +6,9 @@ use super::{Answer, Refusal, Run};
 use crate::bytes::{Blob, Hash};
 use crate::guardian::{ENVELOPE_BYTES_MAX, Recipient};
 use crate::names::Name;
-use crate::people::Role;
 use crate::records::Table;
-use crate::request::{By, Findings, OpenRecovery, REASON_CHARS_MAX};
-use crate::session::{Approved, LIFETIME_MS_MAX, Session, State, Submission, Verdict};
+use crate::request::{By, Findings, OpenRecovery, REASON_CHARS_MAX, Signed};
+use crate::session::{Approved, ENDS, LIFETIME_MS_MAX, Session, State, Submission, Verdict};
 
 impl Run<'_> {
     pub(super) fn session(&self, id: &Hash) -> Step<Session> {
@@ -68,7 +67,9 @@ impl Run<'_> {
             expires_ms: self.now_ms.saturating_add(open.lifetime_ms),
             state: State::Open,
             submissions: Vec::new(),
+            reported: None,
             committed: None,
+            ended: None,
             reason: String::new(),
         };
         self.session_until(&session);
@@ -127,34 +128,44 @@ impl Run<'_> {
         Ok(Answer::Shares(session.submissions))
     }
 
-    pub(super) fn report(&mut self, by: &By, findings: &Findings) -> Step<Answer> {
-        let mut session = self.of_process(by, &findings.session, &[State::Open, State::Recognised])?;
+    pub(super) fn report(&mut self, signed: &Signed, findings: &Findings) -> Step<Answer> {
+        let states = [State::Open, State::Recognised];
+        let mut session = self.of_process(&signed.request.by, &findings.session, &states)?;
+        if !findings.fits() {
+            return Err(Refusal::Text("a list or a reason in the findings").into());
+        }
         for submission in &mut session.submissions {
             if findings.good.contains(&submission.index) {
                 submission.verdict = Verdict::Good;
             }
             let bad = findings.bad.iter().find(|(index, _)| *index == submission.index);
             if let Some((_, reason)) = bad {
-                submission.verdict = Verdict::Bad(reason.chars().take(REASON_CHARS_MAX).collect());
+                submission.verdict = Verdict::Bad(reason.clone());
             }
         }
         let set = session.parameters().map(|open| open.set.clone()).ok_or(Refusal::UnknownSession(session.id))?;
         let good = session.submissions.iter().filter(|submission| submission.verdict == Verdict::Good).count();
         let enough = good >= usize::from(self.set(&set)?.threshold);
-        session.state = if findings.recognised && enough { State::Recognised } else { State::Open };
+        session.state = if findings.recovered.is_some() && enough { State::Recognised } else { State::Open };
+        session.reported = Some(signed.clone());
         self.keep(&session);
         Ok(Answer::Done)
     }
 
-    pub(super) fn commit_recovery(&mut self, approved: &Approved, id: &Hash) -> Step<Answer> {
+    /// For what the process found last, and for nothing else.
+    pub(super) fn commit_recovery(&mut self, approved: &Approved, findings: &Findings) -> Step<Answer> {
         self.operations(&approved.request.request.by)?;
-        let mut session = self.session_in(id, &[State::Recognised])?;
+        let mut session = self.session_in(&findings.session, &[State::Recognised])?;
+        if session.findings() != Some(findings) {
+            return Err(Refusal::Findings.into());
+        }
         session.state = State::Committed;
         session.committed = Some(approved.clone());
         self.keep(&session);
         Ok(Answer::Done)
     }
 
+    /// The process hands over now: from here on nobody ends the session. It says so before it does it, and again after a crash.
     pub(super) fn complete(&mut self, by: &By, id: &Hash) -> Step<Answer> {
         let mut session = self.of_process(by, id, &[State::Committed, State::Completed])?;
         session.state = State::Completed;
@@ -164,14 +175,14 @@ impl Run<'_> {
         Ok(Answer::Done)
     }
 
-    pub(super) fn abort(&mut self, by: &By, id: &Hash, reason: &str) -> Step<Answer> {
-        let roles = [Role::Operations, Role::Owner, Role::Security];
-        self.person_with(by, &roles, "operations, owner or security")?;
+    /// Whoever is committed first wins: what the process has completed cannot be ended, and what was ended it cannot complete.
+    pub(super) fn abort(&mut self, signed: &Signed, id: &Hash, reason: &str) -> Step<Answer> {
+        self.person_with(&signed.request.by, &ENDS, "operations, owner or security")?;
         if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
             return Err(Refusal::Text("the reason").into());
         }
         let mut session = self.session_in(id, &[State::Open, State::Recognised, State::Committed])?;
-        (session.state, session.reason) = (State::Aborted, reason.to_owned());
+        (session.state, session.reason, session.ended) = (State::Aborted, reason.to_owned(), Some(signed.clone()));
         session.submissions.iter_mut().for_each(|submission| submission.sealed.0.clear());
         self.keep(&session);
         Ok(Answer::Done)

@@ -113,6 +113,9 @@ pub enum Refusal {
     /// Not in this state.
     #[error("the recovery session is {0}")]
     SessionState(&'static str),
+    /// Not what the process found last.
+    #[error("the process has found something else since: look at its findings, and ask again")]
+    Findings,
     /// A share that is there.
     #[error("share {0} was submitted already")]
     Submitted(u8),
@@ -162,6 +165,7 @@ impl Refusal {
             Self::NoSession(_) => "session_missing",
             Self::SessionOpen(_) => "session_open",
             Self::SessionState(_) => "session_state",
+            Self::Findings => "findings_differ",
             Self::Submitted(_) => "share_submitted",
             Self::Share(_) => "share_bad",
             Self::Text(_) => "text_invalid",

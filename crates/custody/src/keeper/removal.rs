@@ -103,6 +103,7 @@ impl Run<'_> {
         self.retire(&signing_record(&guardian.signing), &of);
         self.retire(&sealing_record(&guardian.recipient), &of);
         self.draft.remove(Table::Guardian, name.as_str());
+        self.draft.remove(Table::Registration, name.as_str());
         self.draft.put(Table::Removed, name.as_str(), &Removed { guardian, at_ms: self.now_ms });
         Ok(Answer::Done)
     }

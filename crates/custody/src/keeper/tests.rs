@@ -13,7 +13,7 @@ use crate::manifest::Plan;
 use crate::people::tests::{key, people, person};
 use crate::placement::{Claim, Side};
 use crate::records::Memory;
-use crate::request::{Findings, OpenRecovery, Process, Request, SetId};
+use crate::request::{Findings, OpenRecovery, Process, Recognised, Recovered, Request, SealedOutput, SetId};
 use crate::scheme::Scheme;
 use crate::session::{Bundle, Error as SessionError, State, Verdict};
 use crate::testing::{guardian, guardian_key};
@@ -97,8 +97,14 @@ impl World {
         self.handle(&signed)
     }
 
+    fn approve_action(&self, request: Hash) -> Action {
+        let people_head = crate::session::head(&self.custody, &View::new(&self.memory).history().unwrap());
+        Action::Approve { request, people_head }
+    }
+
     fn approve(&mut self, name: &str, request: Hash) -> Result<Answer, Refusal> {
-        self.person(name, Action::Approve { request })
+        let approve = self.approve_action(request);
+        self.person(name, approve)
     }
 
     /// Asks, and has these people approve: the hash of the request.
@@ -213,9 +219,19 @@ impl World {
 
     fn report(&mut self, session: Hash, good: &[u8], bad: &[u8], recognised: bool) -> Result<Answer, Refusal> {
         let bad = bad.iter().map(|index| (*index, "wrong".to_owned())).collect();
-        let findings = Findings { session, good: good.to_vec(), bad, recognised };
-        let signed = self.sign(By::Process(session), Action::Report(findings));
+        let sealed = SealedOutput { name: "secret".parse().unwrap(), bytes: 7, sha256: Hex([7; 32]) };
+        let recovered = recognised.then(|| Recovered { recognised: [Recognised::Key].into(), outputs: vec![sealed] });
+        self.find(Findings { session, good: good.to_vec(), bad, recovered })
+    }
+
+    fn find(&mut self, findings: Findings) -> Result<Answer, Refusal> {
+        let signed = self.sign(By::Process(findings.session), Action::Report(findings));
         self.handle(&signed)
+    }
+
+    /// A commit of what the process found last.
+    fn commit_action(&self, session: Hash) -> Action {
+        Action::CommitRecovery { findings: self.bundle(session).session.findings().unwrap().clone() }
     }
 }
 
@@ -251,7 +267,8 @@ fn a_set_is_delivered_confirmed_and_recovered() {
     assert_eq!(**manifest.recover(&shares).unwrap(), [5; 32]);
     assert_eq!(world.report(session, &[2, 3, 5], &[], true), Ok(Answer::Done));
     assert_eq!(world.bundle(session).check_committed(&world.custody).unwrap_err(), SessionError::NotCommitted);
-    world.approved("olga", Action::CommitRecovery { session }, &["sara", "boris"]);
+    let commit = world.commit_action(session);
+    world.approved("olga", commit, &["sara", "boris"]);
     let bundle = world.bundle(session);
     bundle.check_committed(&world.custody).unwrap();
     let done = world.sign(By::Process(session), Action::Complete { session });
@@ -478,7 +495,8 @@ fn a_bad_submission_is_named_and_may_be_given_again() {
     assert_eq!(verdicts, [Verdict::Bad("wrong".into())]);
     assert_eq!(world.submit(session, &set, 3), Ok(Answer::Done));
     // Not recognised: nothing to commit.
-    assert_eq!(world.person("olga", Action::CommitRecovery { session }), Err(Refusal::SessionState("open")));
+    let commit = world.commit_action(session);
+    assert_eq!(world.person("olga", commit), Err(Refusal::SessionState("open")));
     world.now_ms += 3_600_001;
     assert_eq!(world.submit(session, &set, 4), Err(Refusal::SessionState("expired")));
 }
@@ -659,7 +677,7 @@ fn a_host_cannot_bring_an_old_session_back() {
     named.set = one;
     let manifest = View::new(&world.memory).manifest(&two).unwrap().unwrap();
     let asked = world.sign(By::Person("olga".parse().unwrap()), Action::OpenRecovery(named));
-    let approve = Action::Approve { request: asked.request.hash() };
+    let approve = world.approve_action(asked.request.hash());
     let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
     bundle.session.id = asked.request.hash();
     (bundle.session.opened, bundle.manifest) = (Approved { request: asked, approvals: approvals.to_vec() }, manifest);
@@ -667,7 +685,7 @@ fn a_host_cannot_bring_an_old_session_back() {
     // Opened by somebody who may not ask.
     let open = world.open_action(&two, false);
     let asked = world.sign(By::Person("cora".parse().unwrap()), open);
-    let approve = Action::Approve { request: asked.request.hash() };
+    let approve = world.approve_action(asked.request.hash());
     let approvals = ["boris", "sara"].map(|name| world.sign(By::Person(name.parse().unwrap()), approve.clone()));
     bundle.session.id = asked.request.hash();
     bundle.session.opened = Approved { request: asked, approvals: approvals.to_vec() };
@@ -685,7 +703,7 @@ fn p9_no_request_makes_an_entry_that_cannot_be_written() {
     let bad = (0..=255).map(|index| (index, long.clone())).collect();
     let actions = [
         Action::ReportFailure { set, index: 3, reason: long.clone() },
-        Action::Report(Findings { session: Hex([1; 32]), good: Vec::new(), bad, recognised: false }),
+        Action::Report(Findings { session: Hex([1; 32]), good: Vec::new(), bad, recovered: None }),
         Action::AbortRecovery { session: Hex([1; 32]), reason: long.clone() },
         change,
     ];
@@ -695,3 +713,5 @@ fn p9_no_request_makes_an_entry_that_cannot_be_written() {
         world.entries.last().unwrap().to_bytes().unwrap();
     }
 }
+
+mod trust;

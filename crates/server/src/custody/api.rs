@@ -21,6 +21,7 @@ use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::{Charter, Roster};
 use quorumkeep_custody::placement::Analysis;
 use quorumkeep_custody::records::ReadError;
+use quorumkeep_custody::register::Register;
 use quorumkeep_custody::request::{SetId, Signed};
 use quorumkeep_custody::session::Bundle;
 use quorumkeep_custody::view::{Overview, SetView, View, WaitingView};
@@ -43,6 +44,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/custody/charter"),
     ("get", "/custody/people"),
     ("get", "/custody/guardians"),
+    ("get", "/custody/register"),
     ("get", "/custody/sets/{key}/{node}/{generation}"),
     ("get", "/custody/sets/{key}/{node}/{generation}/manifest"),
     ("get", "/custody/waiting"),
@@ -106,6 +108,7 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/custody/charter", get(charter))
         .route("/custody/people", get(people))
         .route("/custody/guardians", get(guardians))
+        .route("/custody/register", get(register))
         .route("/custody/sets/{key}/{node}/{generation}", get(set))
         .route("/custody/sets/{key}/{node}/{generation}/manifest", get(manifest))
         .route("/custody/waiting", get(waiting))
@@ -201,6 +204,10 @@ async fn people(State(shared): Service) -> Told<Roster> {
 
 async fn guardians(State(shared): Service) -> Told<Vec<Guardian>> {
     read(shared, |view, _| view.guardians()).await.map(Json)
+}
+
+async fn register(State(shared): Service) -> Told<Register> {
+    read(shared, |view, _| view.register()).await.map(Json)
 }
 
 fn set_id(parts: (String, String, String)) -> Result<SetId, Problem> {

@@ -52,6 +52,7 @@ impl Class {
             | R::Generation(_)
             | R::ManifestHash
             | R::NoSession(_)
+            | R::Findings
             | R::SessionState(_) => Self::State,
             R::People(_)
             | R::GuardianKeys(_)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use quorumkeep_audit::LogKey;
 use quorumkeep_custody::bytes::Hash;
+use quorumkeep_custody::chain::People;
 use quorumkeep_custody::delivery;
 use quorumkeep_custody::keeper::{
     Answer, Decision, Delivered, Keeper, Progress, Refusal, ShareRef, Told, Word, fitting,
@@ -13,7 +14,6 @@ use quorumkeep_custody::names::Name;
 use quorumkeep_custody::people::Charter;
 use quorumkeep_custody::records::ReadError;
 use quorumkeep_custody::request::Signed;
-use quorumkeep_custody::session;
 use quorumkeep_custody::view::View;
 use quorumkeep_store::StoreError;
 use quorumkeep_store::custody::CustodyStore;
@@ -39,8 +39,8 @@ pub enum DeskError {
 fn check_people(view: &View<'_>, charter: &Charter) -> Result<(), DirectoryError> {
     let read = |error: ReadError| DirectoryError::Read(error);
     let history = view.history().map_err(read)?;
-    let folded = session::fold(charter.roster()?, &charter.id(), &history).map_err(|_| DirectoryError::Roster)?;
-    let same = view.charter().map_err(read)? == *charter && view.roster().map_err(read)? == folded;
+    let people = People::of(charter, &charter.id(), &history).map_err(|_| DirectoryError::Roster)?;
+    let same = view.charter().map_err(read)? == *charter && view.roster().map_err(read)? == *people.roster();
     if same { Ok(()) } else { Err(DirectoryError::Roster) }
 }
 

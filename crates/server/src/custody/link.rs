@@ -8,6 +8,7 @@ use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::manifest::SignedManifest;
 use quorumkeep_custody::people::{Charter, Roster};
 use quorumkeep_custody::records::ReadError;
+use quorumkeep_custody::register::Register;
 use quorumkeep_custody::request::{SetId, Signed};
 use quorumkeep_custody::session::{Bundle, Session};
 use quorumkeep_custody::view::{Overview, WaitingView};
@@ -116,6 +117,17 @@ impl Link {
         match self {
             Self::Local(desk) => Ok(desk.view().guardians()?),
             Self::Remote(remote) => Ok(remote.guardians().await?),
+        }
+    }
+
+    /// The registered guardians with what shows that people stand behind their keys.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn register(&self) -> Result<Register, LinkError> {
+        match self {
+            Self::Local(desk) => Ok(desk.view().register()?),
+            Self::Remote(remote) => Ok(remote.register().await?),
         }
     }
 

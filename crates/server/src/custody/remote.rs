@@ -8,6 +8,7 @@ use quorumkeep_custody::guardian::Guardian;
 use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::manifest::SignedManifest;
 use quorumkeep_custody::people::{Charter, Roster};
+use quorumkeep_custody::register::Register;
 use quorumkeep_custody::request::{SetId, Signed};
 use quorumkeep_custody::session::Bundle;
 use quorumkeep_custody::view::{Overview, WaitingView};
@@ -114,6 +115,14 @@ impl Remote {
     /// [`Error`].
     pub async fn guardians(&self) -> Result<Vec<Guardian>, Error> {
         self.client.get_json("/custody/guardians").await
+    }
+
+    /// The registered guardians with what shows that people stand behind their keys: only [`Register::guardian`] says so.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn register(&self) -> Result<Register, Error> {
+        self.client.get_json("/custody/register").await
     }
 
     /// A set with its placement; none if there is no such set.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorumkeep_custody::bytes::Hex;
+use quorumkeep_custody::bytes::{Hash, Hex};
 use quorumkeep_custody::container;
 use quorumkeep_custody::guardian::Guardian;
 use quorumkeep_custody::manifest::{Container, Plan};
@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::commands::encrypt::read_some;
-use crate::custody_link::{As, At, Link, now_ms};
+use crate::custody_link::{As, At, Link, Pin, now_ms};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::Kind;
 use crate::mpc_store::{Files, MpcStore};
@@ -84,6 +84,8 @@ pub struct Create {
     #[command(flatten)]
     at: At,
     #[command(flatten)]
+    pin: Pin,
+    #[command(flatten)]
     by: As,
     /// The key that is backed up.
     #[arg(long, value_name = "NAME")]
@@ -125,13 +127,10 @@ fn side(text: &str) -> core::result::Result<Side, &'static str> {
 }
 
 impl Placement {
-    fn guardians(&self, link: &Link) -> Result<Vec<Guardian>> {
-        let registered = link.guardians()?;
-        let find = |name: &Name| {
-            let missing = || Failure::new(Code::GuardianUnknown, format!("{name} is not a registered guardian"));
-            registered.iter().find(|guardian| guardian.name == *name).cloned().ok_or_else(missing)
-        };
-        self.guardian.iter().map(find).collect()
+    /// The guardians, if people of this custody stand behind their keys.
+    fn guardians(&self, link: &Link, custody: &Hash) -> Result<Vec<Guardian>> {
+        let approved = link.register()?.check(custody)?;
+        self.guardian.iter().map(|name| Ok(approved.guardian(name)?.clone())).collect()
     }
 
     fn claim(&self) -> Claim {
@@ -147,7 +146,8 @@ impl Placement {
 impl PlanCheck {
     /// Shows the matrix, then says whether the claims hold.
     pub fn run(self) -> Result<Report> {
-        let guardians = self.placement.guardians(&self.at.open()?)?;
+        let link = self.at.open()?;
+        let guardians = self.placement.guardians(&link, &link.custody())?;
         let analysis = placement::analyse(self.placement.threshold, &guardians)?;
         let report = matrix(Report::text(""), &analysis);
         match analysis.check(&self.placement.claim()) {
@@ -187,7 +187,8 @@ impl Create {
     pub fn run(self, as_json: bool) -> Result<Report> {
         let key_file = self.by.load()?.of(Kind::Person)?;
         let mut link = self.at.open()?;
-        let guardians = self.placement.guardians(&link)?;
+        let custody = self.pin.of(&self.at, &link)?;
+        let guardians = self.placement.guardians(&link, &custody)?;
         let (threshold, claim) = (self.placement.threshold, self.placement.claim());
         let analysis = placement::analyse(threshold, &guardians)?;
         analysis.check(&claim)?;
@@ -197,7 +198,7 @@ impl Create {
         let made = self.make_folder()?;
         let set = self.containers(&secret, stored, as_json).and_then(|containers| {
             let plan = Plan {
-                custody: link.custody(),
+                custody,
                 key_id: self.key_id.clone(),
                 node_id: self.node_id.clone(),
                 generation: link.next_generation(&self.key_id, &self.node_id)?,
@@ -322,14 +323,14 @@ impl Create {
     ) -> Result<Container> {
         let name: Name = name.parse().map_err(|error| Failure::new(Code::Failed, error))?;
         let path = self.out_dir.join(format!("{name}.age"));
-        let mut output = Hashing { to: Output::create(&path, false, true)?, hash: Sha256::new(), bytes: 0 };
+        let mut output = Hashing::new(Output::create(&path, false, true)?);
         let mut progress = Progress::new("encrypting", length, as_json);
         let mut stream = container::create(key, &name, &mut output)?;
         copy(from, &mut stream, &mut progress)?;
         stream.finish()?;
-        let Hashing { to, hash, bytes } = output;
+        let (to, sha256, bytes) = output.end();
         to.finish()?;
-        Ok(Container { name, bytes, sha256: Hex(hash.finalize().into()) })
+        Ok(Container { name, bytes, sha256 })
     }
 }
 
@@ -347,16 +348,29 @@ pub fn copy(from: &mut dyn Read, to: &mut dyn Write, progress: &mut Progress) ->
 pub fn sha256_of(path: &Path) -> Result<(Hex<32>, u64)> {
     let missing = |error: io::Error| Failure::from(error).about(path.display());
     let mut file = File::open(path).map_err(missing)?;
-    let mut hash = Hashing { to: io::sink(), hash: Sha256::new(), bytes: 0 };
+    let mut hash = Hashing::new(io::sink());
     io::copy(&mut file, &mut hash).map_err(missing)?;
-    Ok((Hex(hash.hash.finalize().into()), hash.bytes))
+    let (_, sha256, bytes) = hash.end();
+    Ok((sha256, bytes))
 }
 
 /// Hashes what goes through.
-struct Hashing<W> {
+pub(super) struct Hashing<W> {
     to: W,
     hash: Sha256,
     bytes: u64,
+}
+
+impl<W> Hashing<W> {
+    /// Nothing went through yet.
+    pub(super) fn new(to: W) -> Self {
+        Self { to, hash: Sha256::new(), bytes: 0 }
+    }
+
+    /// Where it went, its hash and its length.
+    pub(super) fn end(self) -> (W, Hash, u64) {
+        (self.to, Hex(self.hash.finalize().into()), self.bytes)
+    }
 }
 
 impl<W: Write> Write for Hashing<W> {

@@ -16,7 +16,7 @@ use quorumkeep_store::files::{PRIVATE, private_directory, write_atomic, write_ne
 use sha2::{Digest as _, Sha256};
 
 use crate::commands::custody::answered;
-use crate::custody_link::{As, At};
+use crate::custody_link::{As, At, Pin};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::Kind;
 use crate::report::Report;
@@ -48,6 +48,8 @@ pub struct Deliver {
 pub struct Confirm {
     #[command(flatten)]
     share: Share,
+    #[command(flatten)]
+    pin: Pin,
     /// The folder of `backup deliver`.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -148,7 +150,10 @@ impl Confirm {
         let envelope = read_envelope(&self.dir.join("envelope.bin"))?;
         manifest.open(index, &key.guardian(), &envelope)?;
         let mut link = self.share.at.open()?;
-        if link.manifest(&self.share.set)? != signed || manifest.custody != link.custody() {
+        let custody = self.pin.of(&self.share.at, &link)?;
+        // A receipt says that this is a backup of the custody: not of somebody who calls himself its dealer.
+        link.register()?.check(&custody)?.dealer(manifest)?;
+        if link.manifest(&self.share.set)? != signed {
             return Err(Failure::new(Code::ManifestDiffers, "the manifest in the folder is not the one of the set"));
         }
         let entry = manifest.entry(index).ok_or_else(|| Failure::new(Code::ShareNotYours, "no such share"))?;

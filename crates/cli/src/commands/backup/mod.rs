@@ -2,6 +2,8 @@
 
 mod create;
 mod deliver;
+mod handover;
+mod process;
 mod recover;
 mod restore;
 mod status;

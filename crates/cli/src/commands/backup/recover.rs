@@ -8,17 +8,16 @@ use quorumkeep_custody::guardian::{GuardianKey, Recipient};
 use quorumkeep_custody::manifest::Manifest;
 use quorumkeep_custody::names::Name;
 use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, SetId};
-use quorumkeep_custody::session::{Bundle, Session, State, Submission, Verdict};
+use quorumkeep_custody::session::{Bundle, Session, State, Verdict};
 use quorumkeep_custody::share;
 use quorumkeep_custody::view::session_view;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use quorumkeep_custody::keeper::Answer;
-
 use super::deliver::{index_of, read_envelope, read_manifest};
-use super::restore;
+use super::process;
 use crate::commands::custody::answered;
+use crate::commands::person::read_card;
 use crate::custody_link::{As, At, Link, now_ms};
 use crate::failure::{Code, Failure, Result};
 use crate::keyfile::{KeyFile, Kind};
@@ -26,29 +25,32 @@ use crate::report::Report;
 
 const HELP: &str = "\
 A recovery, step by step:
-  recover open      operations asks; its process key is made on the machine that will combine
+  recover key       on the machine that will combine: the key of its process, for this one session
+  recover open      operations asks, and names the process by its card
   custody approve   an owner and one of security approve exactly these parameters
   recover submit    each guardian gives his share, sealed to the process; approvals are checked before that
-  recover combine   the process checks every share, names bad ones, recovers and recognises the secret, tells nobody
-  recover commit    operations asks to hand it over; again two approve
-  recover finish    the process seals the secret to the recipient that was named at the start";
+  recover combine   the process checks every share, names bad ones, recovers, recognises and seals the secret, signs what it found
+  recover commit    operations asks to hand exactly that over; again two approve
+  recover finish    the process hands over what they approved, and forgets its key";
 
 /// Recovers a secret under watch.
 #[derive(Subcommand)]
 #[command(after_help = HELP)]
 pub enum Recover {
+    /// Makes the key of the process that will combine, on the machine where it will.
+    Key(process::NewKey),
     /// Asks for a recovery session.
     Open(Open),
     /// Who has submitted, and how far it is.
     Status(Look),
     /// A guardian gives his share to the session.
     Submit(Submit),
-    /// The process checks the shares and recognises the secret.
-    Combine(Combine),
+    /// The process checks the shares, recognises the secret and seals it to its recipient.
+    Combine(process::Combine),
     /// Asks to hand the recognised secret over.
     Commit(Decide),
-    /// The process seals the secret to its recipient.
-    Finish(Finish),
+    /// The process hands over what was approved.
+    Finish(process::Finish),
     /// Ends the session without a result.
     Abort(Abort),
 }
@@ -63,9 +65,9 @@ pub struct Open {
     /// What is recovered: KEY/NODE/GENERATION.
     #[arg(long, value_name = "SET")]
     set: SetId,
-    /// The new key file of the process that will combine; or the one made before.
+    /// The card of the process that will combine: from `backup recover key`, on its machine.
     #[arg(long, value_name = "FILE")]
-    process_key: PathBuf,
+    process: PathBuf,
     /// Who gets the secret: an age recipient (age1...).
     #[arg(long, value_name = "AGE1...")]
     recipient: Recipient,
@@ -84,10 +86,10 @@ pub struct Open {
 #[derive(Args)]
 pub struct Look {
     #[command(flatten)]
-    at: At,
+    pub(super) at: At,
     /// The session: the hash of the request that opened it.
     #[arg(long, value_name = "HASH")]
-    session: Hash,
+    pub(super) session: Hash,
 }
 
 /// Arguments of `recover submit`.
@@ -102,26 +104,6 @@ pub struct Submit {
     dir: PathBuf,
 }
 
-/// Arguments of `recover combine`.
-#[derive(Args)]
-pub struct Combine {
-    #[command(flatten)]
-    look: Look,
-    #[command(flatten)]
-    process: ProcessKey,
-}
-
-/// The key of the process.
-#[derive(Args)]
-struct ProcessKey {
-    /// The key file of the process.
-    #[arg(long, value_name = "FILE")]
-    process_key: PathBuf,
-    /// The identity of the custody, as it was written down when it was made.
-    #[arg(long, value_name = "HASH")]
-    custody_id: Hash,
-}
-
 /// A session and who asks.
 #[derive(Args)]
 pub struct Decide {
@@ -129,21 +111,6 @@ pub struct Decide {
     look: Look,
     #[command(flatten)]
     by: As,
-}
-
-/// Arguments of `recover finish`.
-#[derive(Args)]
-pub struct Finish {
-    #[command(flatten)]
-    look: Look,
-    #[command(flatten)]
-    process: ProcessKey,
-    /// The folder with the containers of the set.
-    #[arg(long, value_name = "DIR")]
-    set_dir: PathBuf,
-    /// The folder for what is sealed to the recipient.
-    #[arg(long, value_name = "DIR")]
-    out_dir: PathBuf,
 }
 
 /// Arguments of `recover abort`.
@@ -161,20 +128,18 @@ pub struct Abort {
 /// Runs it.
 pub fn run(command: Recover, as_json: bool) -> Result<Report> {
     match command {
+        Recover::Key(command) => command.run(),
         Recover::Open(command) => command.run(),
         Recover::Status(command) => command.run(),
         Recover::Submit(command) => command.run(),
-        Recover::Combine(command) => command.run(),
-        Recover::Commit(command) => {
-            let session = command.look.session;
-            let answer = command.look.at.open()?.ask(&command.by.load()?, Action::CommitRecovery { session })?;
-            Ok(answered(&answer, "the secret may be handed over"))
-        }
+        Recover::Combine(command) => command.run(as_json),
+        Recover::Commit(command) => command.run(),
         Recover::Finish(command) => command.run(as_json),
         Recover::Abort(command) => {
             let action = Action::AbortRecovery { session: command.look.session, reason: command.reason };
             let answer = command.look.at.open()?.ask(&command.by.load()?, action)?;
-            Ok(answered(&answer, "the session is ended"))
+            let next = "On the machine of its process, quorumkeep backup recover finish destroys the key now.";
+            Ok(answered(&answer, "the session is ended").line(next))
         }
     }
 }
@@ -184,25 +149,31 @@ impl Open {
         let key = self.by.load()?.of(Kind::Person)?;
         let mut link = self.at.open()?;
         let manifest = link.manifest(&self.set)?.manifest;
-        let process = if self.process_key.exists() {
-            KeyFile::load(&self.process_key, None)?.of(Kind::Process)?
-        } else {
-            let name: Name = "recovery".parse().map_err(|error| Failure::new(Code::Failed, error))?;
-            let process = KeyFile::random(Kind::Process, name)?;
-            process.save(&self.process_key, None)?;
-            process
-        };
+        let process: Process = read_card(&self.process)?;
         let action = Action::OpenRecovery(OpenRecovery {
             set: self.set,
             manifest_hash: manifest.hash(),
-            process: Process { recipient: process.guardian().age_recipient(), signing: process.signing().verify_key() },
+            process: process.clone(),
             recipient: self.recipient,
             lifetime_ms: self.hours * 3_600_000,
             reason: self.reason,
             break_glass: self.break_glass,
         });
         let answer = link.ask(&key, action)?;
-        Ok(answered(&answer, "the session is open").field("process_key", &self.process_key))
+        Ok(answered(&answer, "the session is open").field("process", process))
+    }
+}
+
+impl Decide {
+    /// For exactly what the process found, which is shown.
+    fn run(self) -> Result<Report> {
+        let mut link = self.look.at.open()?;
+        let bundle = link.bundle(&self.look.session)?;
+        let none = || Failure::new(Code::SessionState, "the process of this session has not said what it found");
+        let findings = bundle.session.findings().cloned().ok_or_else(none)?;
+        let action = Action::CommitRecovery { findings: findings.clone() };
+        let answer = link.ask(&self.by.load()?, action)?;
+        Ok(answered(&answer, "the secret may be handed over").field("findings", findings))
     }
 }
 
@@ -270,117 +241,4 @@ fn sealed_for(session: &Session, manifest: &Manifest, index: u8, bare: &[u8], pr
     let (place, _) = manifest.place(index).ok_or_else(wrong)?;
     let plain = session.wrap(share::encode(&place, bare).ok_or_else(wrong)?);
     Ok(Blob(process.seal(&plain, &mut OsRng).map_err(|_| wrong())?))
-}
-
-/// What a process knows.
-struct Found {
-    key: KeyFile,
-    link: Link,
-    bundle: Bundle,
-    good: Vec<(u8, Zeroizing<Vec<u8>>)>,
-    bad: Vec<(u8, String)>,
-}
-
-impl ProcessKey {
-    /// Fetches the session, checks that it is allowed and for this process, and opens what was submitted.
-    fn look(&self, look: &Look) -> Result<Found> {
-        let key = KeyFile::load(&self.process_key, None)?.of(Kind::Process)?;
-        let mut link = look.at.open()?;
-        let mut bundle = link.bundle(&look.session)?;
-        let open = bundle.check(&self.custody_id, now_ms())?;
-        let own = key.guardian();
-        if open.process.recipient != own.age_recipient() || bundle.session.id != look.session {
-            return Err(Failure::new(Code::BadKey, "the session is for the key of another process"));
-        }
-        bundle.session.submissions = collect(&mut link, &key, look.session)?;
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for submission in &bundle.session.submissions {
-            match open_submission(&bundle, &own, submission.index, &submission.sealed.0) {
-                Ok(share) => good.push((submission.index, share)),
-                Err(why) => bad.push((submission.index, why)),
-            }
-        }
-        Ok(Found { key, link, bundle, good, bad })
-    }
-}
-
-/// What was submitted: the custody gives it to the process alone.
-fn collect(link: &mut Link, key: &KeyFile, session: Hash) -> Result<Vec<Submission>> {
-    match link.ask_as(By::Process(session), key, Action::Collect { session })? {
-        Answer::Shares(shares) => Ok(shares),
-        _ => Err(Failure::new(Code::Failed, "the custody answered something else than the shares")),
-    }
-}
-
-fn open_submission(
-    bundle: &Bundle,
-    own: &GuardianKey,
-    index: u8,
-    sealed: &[u8],
-) -> core::result::Result<Zeroizing<Vec<u8>>, String> {
-    let plain = own.open(&own.age_recipient(), sealed).map_err(|error| error.to_string())?;
-    let bound = bundle.session.unwrap(&plain).ok_or("the share was given to another session")?;
-    let (found, share) = bundle.manifest.manifest.identify(bound).map_err(|error| error.to_string())?;
-    if found == index { Ok(share) } else { Err(format!("this is share {found}, not {index}")) }
-}
-
-impl Found {
-    fn recover(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let shares: Vec<(u8, &[u8])> = self.good.iter().map(|(index, share)| (*index, share.as_slice())).collect();
-        Ok(self.bundle.manifest.manifest.recover(&shares)?)
-    }
-
-    fn say(&mut self, action: Action) -> Result<()> {
-        let by = By::Process(self.bundle.session.id);
-        self.link.ask_as(by, &self.key, action).map(drop)
-    }
-}
-
-impl Combine {
-    fn run(self) -> Result<Report> {
-        let mut found = self.process.look(&self.look)?;
-        let recovered = found.recover().map(drop);
-        let good: Vec<u8> = found.good.iter().map(|(index, _)| *index).collect();
-        let (session, bad, recognised) = (self.look.session, found.bad.clone(), recovered.is_ok());
-        let findings = Findings { session, good: good.clone(), bad: bad.clone(), recognised };
-        if matches!(found.bundle.session.state_at(now_ms()), State::Open | State::Recognised) {
-            found.say(Action::Report(findings))?;
-        }
-        let needed = found.bundle.manifest.manifest.threshold;
-        let mut report = Report::text(format!("{} of {needed} good shares", good.len()));
-        for (index, why) in &bad {
-            report = report.line(format!("  share {index} is BAD: {}", quorumkeep_audit::printable(why)));
-        }
-        let report =
-            report.field("good", &good).field("bad", &bad).field("needed", needed).field("recognised", recognised);
-        match recovered {
-            Ok(()) => Ok(report
-                .line("The secret is recovered and recognised. Nothing was written: quorumkeep backup recover commit")),
-            Err(failure) => Err(Failure { report: Some(Box::new(report)), ..failure }),
-        }
-    }
-}
-
-impl Finish {
-    /// Only after the second approval; sealed to the recipient that was approved, and to nobody else.
-    fn run(self, as_json: bool) -> Result<Report> {
-        let mut found = self.process.look(&self.look)?;
-        let open = found.bundle.check_committed(&self.process.custody_id)?.clone();
-        let key = found.recover()?;
-        let manifest = found.bundle.manifest.manifest.clone();
-        quorumkeep_node::failpoints::hit(quorumkeep_node::failpoints::Point::CustodyWriteBefore);
-        let files = restore::seal_to(
-            &manifest,
-            &key,
-            &open.recipient,
-            (&self.set_dir, &self.out_dir),
-            &self.look.session,
-            as_json,
-        )?;
-        quorumkeep_node::failpoints::hit(quorumkeep_node::failpoints::Point::CustodyWriteAfter);
-        found.say(Action::Complete { session: self.look.session })?;
-        let text = format!("the secret is in {}, sealed to its recipient", self.out_dir.display());
-        let note = "Its shares have been together: make a new generation.";
-        Ok(Report::text(text).line(note).field("files", files))
-    }
 }

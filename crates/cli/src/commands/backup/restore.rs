@@ -79,8 +79,7 @@ impl Restore {
             let report = named(Report::text(format!("{} good shares", pairs.len())), &bad).field("bad", &bad);
             Failure { report: Some(Box::new(report)), ..Failure::from(error) }
         })?;
-        let lie = |index: &u8| format!("share {index} is what the dealer committed to, and contradicts the others");
-        bad.extend(found.contradicting.iter().map(lie));
+        bad.extend(found.contradicting.iter().map(|index| contradicts(*index)));
         let key = found.key;
         let beside = self.manifest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let set_dir = self.set_dir.as_deref().unwrap_or(beside);
@@ -204,53 +203,11 @@ fn to_store(manifest: &Manifest, key: &[u8], set_dir: &Path, store: &MpcStore) -
     store.write(&manifest.key_id, &manifest.node_id, &files)
 }
 
-fn not_recognised() -> Failure {
+pub(super) fn not_recognised() -> Failure {
     Failure::new(Code::NotRecognised, "the secret does not belong to the public key of the manifest")
 }
 
-/// Seals the secret to a recipient, without writing it in the clear. What a crash left half is done again.
-pub fn seal_to(
-    manifest: &Manifest,
-    key: &[u8],
-    recipient: &Recipient,
-    (set_dir, out_dir): (&Path, &Path),
-    session: &Hash,
-    as_json: bool,
-) -> Result<Vec<PathBuf>> {
-    let files: Vec<(&Container, File)> = containers(manifest, set_dir)?;
-    private_directory(out_dir)?;
-    if out_dir.canonicalize()? == set_dir.canonicalize()? {
-        return Err(Failure::usage("--out-dir must be another folder than --set-dir"));
-    }
-    // The session is in the name: another one replaces nothing, and the same one may be finished again after a crash.
-    let session: String = session.to_string().chars().take(16).collect();
-    if files.is_empty() {
-        let path = out_dir.join(format!("secret-{session}.sealed"));
-        let sealed = recipient.seal(key, &mut OsRng).map_err(|error| Failure::new(Code::BadRecipient, error))?;
-        quorumkeep_store::files::write_atomic(&path, &sealed, 0o600)?;
-        return Ok(vec![path]);
-    }
-    let Recipient::Age(text) = recipient else {
-        return Err(Failure::new(Code::BadRecipient, "a container can only be sealed to an age recipient"));
-    };
-    let to: age::x25519::Recipient = text.parse().map_err(|error| Failure::new(Code::BadRecipient, error))?;
-    let mut written = Vec::new();
-    for (container, file) in files {
-        let path = out_dir.join(format!("{}-{session}.age", container.name));
-        let mut output = Output::create(&path, true, true)?;
-        let mut progress = Progress::new("sealing", Some(container.bytes), as_json);
-        let encryptor = age::Encryptor::with_recipients(core::iter::once(&to as _));
-        let encryptor = encryptor.map_err(|error| Failure::new(Code::BadRecipient, error))?;
-        let mut stream = encryptor.wrap_output(&mut output)?;
-        copy(&mut container::open(key, &container.name, file)?, &mut stream, &mut progress)?;
-        stream.finish()?;
-        output.finish()?;
-        written.push(path);
-    }
-    Ok(written)
-}
-
-fn containers<'a>(manifest: &'a Manifest, set_dir: &Path) -> Result<Vec<(&'a Container, File)>> {
+pub(super) fn containers<'a>(manifest: &'a Manifest, set_dir: &Path) -> Result<Vec<(&'a Container, File)>> {
     manifest.containers.iter().map(|container| Ok((container, container_file(container, set_dir)?))).collect()
 }
 
@@ -275,4 +232,9 @@ fn check_public_key(manifest: &Manifest, container: &Container, output: &Output)
         return Ok(());
     }
     Err(not_recognised())
+}
+
+/// What is said of a share that is right by itself.
+pub(super) fn contradicts(index: u8) -> String {
+    format!("share {index} is what the dealer committed to, and contradicts the others")
 }

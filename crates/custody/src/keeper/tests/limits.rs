@@ -91,7 +91,8 @@ fn the_shares_of_a_committed_session_stay_until_they_are_of_no_use() {
         world.submit(session, &set, index).unwrap();
     }
     world.report(session, &[2, 3, 5], &[], true).unwrap();
-    world.approved("olga", Action::CommitRecovery { session }, &["sara", "boris"]);
+    let commit = world.commit_action(session);
+    world.approved("olga", commit, &["sara", "boris"]);
     let shares = |world: &World| {
         let stored: Session = Draft::new(&world.memory).get(Table::Session, &session.to_string()).unwrap().unwrap();
         stored.submissions.iter().filter(|submission| !submission.sealed.0.is_empty()).count()
