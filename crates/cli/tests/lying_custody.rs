@@ -6,13 +6,22 @@ mod backup_kit;
 mod kit;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use backup_kit::Custody;
 use kit::Answer;
+use quorumkeep_server::http::{Limits, Server};
+use quorumkeep_server::metrics::{HttpMetrics, Metrics};
 use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 /// The service of the directory `c`; it ends with this.
 struct Served {
@@ -49,22 +58,33 @@ type Lie = dyn Fn(&str, String) -> String + Send + Sync;
 struct Liar {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
+    _runtime: Runtime,
+    _stop: watch::Sender<bool>,
 }
 
 impl Liar {
     /// `lie` gets the path and the answer, and says what is answered instead.
     fn new(served: &Served, lie: impl Fn(&str, String) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (lie, heard, socket): (Arc<Lie>, _, _) = (Arc::new(lie), Arc::clone(&asked), served.socket.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (lie, heard, socket) = (Arc::clone(&lie), Arc::clone(&heard), socket.clone());
-                std::thread::spawn(move || pass_on(stream.unwrap(), &socket, &*lie, &heard));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (asked, lie): (Arc<Mutex<Vec<String>>>, Arc<Lie>) = (Arc::default(), Arc::new(lie));
+        let (heard, socket) = (Arc::clone(&asked), served.socket.clone());
+        let pass_on = move |method: Method, uri: Uri, body: Bytes| {
+            let (lie, heard, socket) = (Arc::clone(&lie), Arc::clone(&heard), socket.clone());
+            async move {
+                heard.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
+                let asked = format!("{method} {uri} HTTP/1.1");
+                let answer = tokio::task::spawn_blocking(move || ask(&socket, &asked, &body)).await.unwrap();
+                said(&answer, |text| lie(uri.path(), text))
             }
-        });
-        Self { url, asked }
+        };
+        let router = Router::new().route("/{*path}", any(pass_on));
+        let metrics = HttpMetrics::new(&Metrics::default());
+        let bound = Server::bind_plain("127.0.0.1:0".parse().unwrap(), Limits::default(), metrics);
+        let server = runtime.block_on(bound).unwrap();
+        let url = format!("http://{}", server.local_addr());
+        let (stop, stopping) = watch::channel(false);
+        runtime.spawn(server.serve(router, stopping));
+        Self { url, asked, _runtime: runtime, _stop: stop }
     }
 
     /// Requests of this action that came.
@@ -74,44 +94,22 @@ impl Liar {
     }
 }
 
-/// One request of one connection.
-fn pass_on(stream: TcpStream, socket: &str, lie: &Lie, heard: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    let (mut head, mut length, mut first) = (String::new(), 0, String::new());
-    reader.read_line(&mut first).unwrap();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap() == 0 {
-            return;
-        }
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line == "\r\n" {
-            break;
-        }
-        if !lower.starts_with("connection:") {
-            head.push_str(&line);
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    if !body.is_empty() {
-        heard.lock().unwrap().push(String::from_utf8(body.clone()).unwrap());
-    }
+/// Asks the service, and gives back all that it said.
+fn ask(socket: &str, line: &str, body: &[u8]) -> String {
     let mut there = TcpStream::connect(socket).unwrap();
-    there.write_all(format!("{first}{head}connection: close\r\n\r\n").as_bytes()).unwrap();
-    there.write_all(&body).unwrap();
+    let head = format!("{line}\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    there.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = String::new();
     there.read_to_string(&mut answer).unwrap();
-    let (answered, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = answered.lines().next().unwrap();
-    let kind = if status.contains(" 200 ") { "application/json" } else { "application/problem+json" };
-    let body = lie(first.split(' ').nth(1).unwrap(), body.to_owned());
-    let head =
-        format!("{status}\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    let _ = reader.get_mut().write_all(&[head.as_bytes(), body.as_bytes()].concat());
+    answer
+}
+
+/// The answer with another body.
+fn said(answer: &str, lie: impl FnOnce(String) -> String) -> Response {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let kind = if status == 200 { "application/json" } else { "application/problem+json" };
+    (StatusCode::from_u16(status).unwrap(), [("content-type", kind)], lie(body.to_owned())).into_response()
 }
 
 /// A command on the custody at this URL.

@@ -222,7 +222,11 @@ fn an_abort_and_a_finish_cannot_cross() {
     assert!(!killed.status.success());
     assert!(names(&custody.0.path("out")).is_empty());
     assert!(abort(&custody, &session).fails(4, "session_state").contains("completed"));
+    let killed = custody.0.command(&finish).env("QUORUMKEEP_FAILPOINT", "custody.write.after").output().unwrap();
+    assert!(!killed.status.success());
+    fs::remove_dir_all(custody.0.path("work")).unwrap();
     custody.finish(&session).ok();
+    assert!(!custody.0.path("process.key").exists(), "what was handed over needs no key");
     assert_eq!(custody.opened(&format!("out/secret-{}.age", &session[..16])), SECRET);
     abort(&custody, &session).fails(4, "session_state");
     assert_eq!((state(&custody, &session).as_str(), custody.recorded("recovery.abort")), ("completed", 0));

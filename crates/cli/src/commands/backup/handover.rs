@@ -1,6 +1,7 @@
 //! What a recovery hands over: sealed to the recipient in the folder of the process before anybody approves it, and given to the
 //! recipient's folder after that, byte for byte. The secret is never written in the clear.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ impl Work<'_> {
         if self.dir.canonicalize()? == set_dir.canonicalize()? {
             return Err(Failure::usage("--work-dir must be another folder than --set-dir"));
         }
-        let mut recognised = [Recognised::Key].into();
+        let mut recognised: BTreeSet<Recognised> = [Recognised::Key].into();
         if files.is_empty() {
             // The key is the secret, and was compared with its public key when it was recovered.
             let outputs = vec![self.seal_key(key, recipient)?];
@@ -106,10 +107,15 @@ impl Work<'_> {
         Ok((finished(container.name.clone(), output)?, from.head))
     }
 
-    /// Is every output there, as it was approved?
+    /// Is every output in the folder of the process, as it was approved?
     pub fn check(&self, approved: &[SealedOutput]) -> Result<()> {
+        self.check_in(approved, self.dir)
+    }
+
+    /// Is every output in this folder, as it was approved?
+    pub fn check_in(&self, approved: &[SealedOutput], dir: &Path) -> Result<()> {
         for output in approved {
-            let path = self.dir.join(self.file_name(&output.name));
+            let path = dir.join(self.file_name(&output.name));
             if sha256_of(&path)? != (output.sha256, output.bytes) {
                 return Err(differs(&path));
             }

@@ -1,26 +1,24 @@
-//! `backup recover`: open, submit, combine, commit, finish.
+//! `backup recover`: what people and guardians do; what the process does is in [`super::process`].
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use quorumkeep_custody::bytes::{Blob, Hash};
-use quorumkeep_custody::guardian::{GuardianKey, Recipient};
+use quorumkeep_custody::guardian::Recipient;
 use quorumkeep_custody::manifest::Manifest;
-use quorumkeep_custody::names::Name;
-use quorumkeep_custody::request::{Action, By, Findings, OpenRecovery, Process, SetId};
-use quorumkeep_custody::session::{Bundle, Session, State, Verdict};
+use quorumkeep_custody::request::{Action, OpenRecovery, Process, SetId};
+use quorumkeep_custody::session::{Session, Verdict};
 use quorumkeep_custody::share;
 use quorumkeep_custody::view::session_view;
 use rand_core::OsRng;
-use zeroize::Zeroizing;
 
 use super::deliver::{index_of, read_envelope, read_manifest};
 use super::process;
 use crate::commands::custody::answered;
 use crate::commands::person::read_card;
-use crate::custody_link::{As, At, Link, now_ms};
+use crate::custody_link::{As, At, now_ms};
 use crate::failure::{Code, Failure, Result};
-use crate::keyfile::{KeyFile, Kind};
+use crate::keyfile::Kind;
 use crate::report::Report;
 
 const HELP: &str = "\

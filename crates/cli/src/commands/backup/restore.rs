@@ -1,17 +1,14 @@
-//! `backup restore`: from a manifest and shares alone; and what every recovery writes.
+//! `backup restore`: from a manifest and shares alone.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use quorumkeep_custody::bytes::Hash;
 use quorumkeep_custody::container;
-use quorumkeep_custody::guardian::Recipient;
 use quorumkeep_custody::manifest::{Container, Manifest};
 use quorumkeep_server::files::read_bounded;
 use quorumkeep_store::files::{private_directory, write_new};
-use rand_core::OsRng;
 use zeroize::Zeroizing;
 
 use super::create::{SECRET, copy, sha256_of};
