@@ -15,6 +15,7 @@ use quorumkeep_custody::canonical;
 use quorumkeep_custody::keeper::Answer;
 use quorumkeep_custody::people::{Person, Role};
 use quorumkeep_custody::request::{Action, Signed};
+use quorumkeep_custody::session::Submission;
 use quorumkeep_server::client::Error;
 use quorumkeep_server::custody::remote::{Remote, refusal};
 use quorumkeep_server::custody::{BURST, PER_SECOND};
@@ -230,7 +231,7 @@ fn p4_strangers_are_limited_and_starve_nobody() {
     work(async {
         let own =
             remote.handle(&custody.signed("sven", Action::RetryDelivery { set: custody::set_id(), index: 2 })).await;
-        assert_eq!(reason(own), "set_unknown");
+        assert_eq!(reason(own), "role_missing");
         for seed in 0..20 {
             let asked = custody.signed("olga", Action::AddGuardian(own_guardian(&format!("g-{seed}"), 100 + seed)));
             remote.handle(&asked).await.unwrap();
@@ -435,6 +436,12 @@ mod grpc {
         work(async {
             let bundle = remote.bundle(&session).await.unwrap().unwrap();
             assert_eq!(bundle.session.count(), 3);
+            let sealed = |submission: &Submission| !submission.sealed.0.is_empty();
+            assert!(!bundle.session.submissions.iter().any(sealed), "those are for the process alone");
+            let taken = remote.handle(&custody.collect(session)).await.unwrap();
+            assert!(
+                matches!(taken, Answer::Shares(shares) if shares.iter().filter(|share| sealed(share)).count() == 3)
+            );
             // The process recognises the secret, and two people let it hand it over.
             let found = custody.findings(session);
             remote.handle(&found).await.unwrap();
@@ -446,6 +453,7 @@ mod grpc {
             remote.handle(&custody.approval("boris", &commit)).await.unwrap();
         });
         assert_eq!(script(&python, &["committed", folder, file.to_str().unwrap(), "yes"]), "ok");
+        assert_eq!(script(&python, &["flood", folder, file.to_str().unwrap()]), "ok");
         let log = std::fs::read_to_string(custody.kit.path("log")).unwrap();
         assert!(!log.contains("panic"), "{log}");
         assert_eq!(served.stop(), 0);

@@ -18,6 +18,9 @@ pub const GROUPS_MAX: usize = 1000;
 /// A good share and its index.
 type Numbered<'a> = (u8, &'a [u8]);
 
+/// A group of shares, by their places, and the key that it gives.
+type Found = Result<(Vec<usize>, Zeroizing<Vec<u8>>), RecoverError>;
+
 /// A key that was recognised.
 pub struct Recovered {
     /// The key of the set.
@@ -58,7 +61,7 @@ impl Manifest {
     }
 
     /// The first group that gives the key, and how many were tried.
-    fn search(&self, shares: &[Numbered<'_>]) -> (Result<(Vec<usize>, Zeroizing<Vec<u8>>), RecoverError>, usize) {
+    fn search(&self, shares: &[Numbered<'_>]) -> (Found, usize) {
         let most = if self.scheme == Scheme::Vss { 1 } else { GROUPS_MAX };
         let (mut groups, mut tried, mut failed) = (Groups::new(shares.len(), self.threshold.into()), 0, None);
         for group in groups.by_ref().take(most) {

@@ -3,6 +3,7 @@
     infra_v1.py keys FOLDER CLIENTS NAME...      makes keys and certificates; registers all but those that begin with "un"
     infra_v1.py deliver FOLDER CONFIG            every RPC of the delivery, right and wrong
     infra_v1.py recover FOLDER CONFIG            a recovery with bare shares; its session is open
+    infra_v1.py flood FOLDER CONFIG              one client asks until it is told to wait; the others go on
     infra_v1.py committed FOLDER CONFIG yes|no   was it approved for the second time?
 
 CONFIG is a file: grpc, certificate, protos, custody, service (the key of vouchers), manifest (the signed one).
@@ -324,6 +325,24 @@ def committed(config, folder, pb):
     assert (answer.success, answer.message) == expected, answer
 
 
+def flood(config, folder, pb):
+    request = pb.GetBackupStatusRequest(key_id="wallet-1")
+    entries = config["manifest"]["manifest"]["shares"]
+    loud, quiet = (Client(config, folder, entries[at]["guardian"]["name"]) for at in (4, 3))
+    for asked in range(1000):
+        try:
+            loud.backup.GetBackupStatus(request, timeout=20)
+        except grpc.RpcError as error:
+            told = dict(error.trailing_metadata() or ())
+            assert error.code() == C.RESOURCE_EXHAUSTED and told["quorumkeep-code"] == "rate_limited", error
+            assert int(told["retry-after"]) >= 1, told
+            break
+    else:
+        raise AssertionError("1000 requests at once, and no limit")
+    assert asked >= 200, asked
+    call(quiet.backup.GetBackupStatus, request)
+
+
 def main():
     phase, folder = sys.argv[1:3]
     if phase == "keys":
@@ -340,7 +359,7 @@ def main():
         sys.path.insert(0, made)
         from infra.v1 import backup_pb2, backup_pb2_grpc
         config["stubs"] = backup_pb2_grpc
-        {"deliver": deliver, "recover": recover, "committed": committed}[phase](config, folder, backup_pb2)
+        {"deliver": deliver, "recover": recover, "flood": flood, "committed": committed}[phase](config, folder, backup_pb2)
     print("ok")
 
 

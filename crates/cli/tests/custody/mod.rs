@@ -164,6 +164,13 @@ impl Custody {
         request.sign(&process().signing())
     }
 
+    /// The process of a session takes the shares.
+    pub fn collect(&self, session: Hash) -> Signed {
+        let mut request = self.request("olga", Action::Collect { session });
+        request.by = By::Process(session);
+        request.sign(&process().signing())
+    }
+
     /// A request for a recovery session of the set.
     pub fn open_recovery(&self, manifest: &SignedManifest) -> Signed {
         let process = process();

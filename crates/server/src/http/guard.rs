@@ -125,6 +125,9 @@ impl Rate {
     }
 }
 
+/// What is left in a bucket, and when that was counted.
+type Level = (Instant, f64);
+
 /// How often callers may ask: so often at once, and then so often a second. Callers are whatever tells them apart.
 ///
 /// Of more callers than are remembered the new ones have one bucket together, until others have been quiet for long enough.
@@ -133,7 +136,7 @@ pub struct Buckets<K> {
     burst: f64,
     per_second: f64,
     // None: whoever is not remembered.
-    levels: Arc<Mutex<HashMap<Option<K>, (Instant, f64)>>>,
+    levels: Arc<Mutex<HashMap<Option<K>, Level>>>,
 }
 
 impl<K: Eq + Hash + Clone> Buckets<K> {
@@ -150,7 +153,7 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
     }
 
     fn take_at(&self, caller: &K, now: Instant) -> bool {
-        let level = |(since, left): &(Instant, f64)| {
+        let level = |(since, left): &Level| {
             (left + now.saturating_duration_since(*since).as_secs_f64() * self.per_second).min(self.burst)
         };
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
