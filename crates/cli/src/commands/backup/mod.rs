@@ -19,7 +19,7 @@ pub enum Backup {
     /// Looks at a placement: what it survives and who could collude; makes nothing.
     Plan(create::PlanCheck),
     /// Makes a backup set of a secret.
-    Create(create::Create),
+    Create(Box<create::Create>),
     /// Who holds what, who confirmed, whether it can be recovered.
     Status(status::Status),
     /// A guardian fetches his share.
