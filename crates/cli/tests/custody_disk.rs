@@ -84,6 +84,7 @@ impl World {
             let asked = run(&format!("guardian add --custody c --as olga.key --card {name}.json"));
             run(&format!("custody approve {} --custody c --as sara.key", asked["request"].as_str().unwrap()));
         }
+        run("backup recover key --out process.key --card process.json");
         run("guardian new heir --kind external --entity heir --out heir.key --card heir.json");
         fs::write(self.0.path("secret"), b"a secret that is longer than a key and must not be lost").unwrap();
     }
@@ -154,7 +155,7 @@ fn d4_p9_a_full_disk_refuses_every_step_and_does_nothing_unrecorded() {
     let heir = world.heir();
     let asked = step("open", &|_| {
         format!(
-            "backup recover open --custody c --as olga.key --set {SET} --process-key process.key --recipient {heir} --reason t7"
+            "backup recover open --custody c --as olga.key --set {SET} --process process.json --recipient {heir} --reason t7"
         )
     });
     let session = asked["request"].as_str().unwrap().to_owned();
@@ -167,15 +168,15 @@ fn d4_p9_a_full_disk_refuses_every_step_and_does_nothing_unrecorded() {
         });
     }
     let id = fs::read_to_string(world.0.path("id")).unwrap();
-    let process = format!("--custody c --session {session} --process-key process.key --custody-id {id}");
-    step("combine", &|_| format!("backup recover combine {process}"));
+    let process = format!("--custody c --session {session} --process-key process.key --custody-id {id} --work-dir w");
+    step("combine", &|_| format!("backup recover combine {process} --set-dir {set_dir}"));
     let asked = step("commit", &|_| format!("backup recover commit --custody c --as olga.key --session {session}"));
     for name in ["boris", "sara"] {
         step("approve the commit", &|_| {
             format!("custody approve {} --custody c --as {name}.key", asked["request"].as_str().unwrap())
         });
     }
-    step("finish", &|_| format!("backup recover finish {process} --set-dir {set_dir} --out-dir out"));
+    step("finish", &|_| format!("backup recover finish {process} --out-dir out"));
     let (_, entries) = world.look();
     let shown = world.run("audit show --custody c --event backup.create").ok();
     assert_eq!(shown["entries"].as_array().unwrap().len(), 1, "of {entries} entries");
