@@ -72,10 +72,11 @@ async fn a_slow_server_is_left() {
 async fn an_endless_answer_is_left() {
     let announced = get("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", "").await.unwrap_err();
     assert!(matches!(announced, Error::TooLarge { max: 1000, .. }), "{announced}");
-    let chunk = "64\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
+    let chunk: &'static str = format!("64\r\n{}\r\n", "x".repeat(100)).leak();
     let chunked = get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk).await.unwrap_err();
     assert!(matches!(chunked, Error::TooLarge { .. }), "{chunked}");
-    let headers = get("HTTP/1.1 200 OK\r\n", "X-Y: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\r\n").await.unwrap_err();
+    let lines: &'static str = "X-Y: z\r\n".repeat(500).leak();
+    let headers = get("HTTP/1.1 200 OK\r\n", lines).await.unwrap_err();
     assert!(matches!(headers, Error::Broken { .. }), "{headers}");
 }
 

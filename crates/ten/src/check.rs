@@ -1,0 +1,382 @@
+//! Verdicts over what was read: pure functions with stable codes, for `ten verify`, `ten inventory` and monitoring.
+//!
+//! | question | function |
+//! |---|---|
+//! | is the configured backup key the expected one, in the form that the program reads? | [`configured_key`] |
+//! | which network secret does a node run on? | [`rpc_key`], [`same_network`] |
+//! | is what was captured of the right instance? | [`instance`] |
+//! | are instances kept apart? | [`separate`] |
+//! | is the newest backup new enough? | [`age`] |
+//!
+//! # Security
+//!
+//! Nothing here needs or sees a secret. What cannot be seen from outside is said to be unknown: a node does not tell which
+//! backup key it is configured with, and a ciphertext does not show for which key it is. Only an attempt to open it does.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::source::{CIPHERTEXT_BYTES, POINT_BYTES};
+
+/// The RPC key of a node that runs on 32 zero bytes: keccak256(keccak256(0^32) || 01) * G.
+pub const RPC_KEY_OF_ZERO: [u8; POINT_BYTES] = [
+    0x03, 0x87, 0x19, 0xf7, 0xd4, 0x14, 0x60, 0x0b, 0x40, 0x3c, 0x64, 0x2b, 0x8d, 0xd8, 0xb3, 0x83, 0x17, 0xbd, 0x91,
+    0x27, 0x98, 0xd8, 0x61, 0x8c, 0x89, 0xd7, 0x02, 0xa0, 0x59, 0x65, 0x54, 0x5f, 0x88,
+];
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// It could not be checked.
+    Unknown,
+    /// A recovery would fail, or could.
+    Failed,
+    /// Somebody may be lying, or the network is open to everybody.
+    Alarm,
+}
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $level:ident, $meaning:literal;)*) => {
+        /// What a check found. The texts are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $meaning] $name,)* }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable text.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub const fn level(self) -> Level {
+                match self { $(Self::$name => Level::$level,)* }
+            }
+
+            /// One sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    KeyExpected = "key_expected", Ok, "The configured backup key is the expected one.";
+    KeyUnknown = "key_unknown", Unknown, "Nobody said what is configured; only opening a backup shows it.";
+    KeyMissing = "key_missing", Failed, "No backup key is configured: there is no backup.";
+    KeyPrefix = "key_prefix", Failed, "The configured backup key begins with 0x: a node refuses every backup.";
+    KeyMalformed = "key_malformed", Failed, "The configured backup key is not 66 hexadecimal digits of a compressed point.";
+    KeyOther = "key_other", Alarm, "The configured backup key is another: whoever has it can take the secret.";
+
+    RpcKeyPinned = "rpc_key_pinned", Ok, "The RPC key is the pinned one.";
+    RpcKeyUnpinned = "rpc_key_unpinned", Unknown, "No RPC key is pinned: whose secret this is cannot be seen.";
+    RpcKeyOther = "rpc_key_other", Alarm, "The RPC key is not the pinned one: another secret, or somebody in between.";
+    SecretZero = "secret_zero", Alarm, "The node runs on the secret of 32 zero bytes, which everybody knows.";
+    NetworkOne = "network_one", Ok, "All nodes run on one secret.";
+    NetworkSplit = "network_split", Alarm, "Nodes of one network run on different secrets.";
+
+    InstanceRight = "instance_right", Ok, "It is of the instance that was asked for.";
+    NetworkWrong = "network_wrong", Failed, "It is of another network.";
+    InstanceWrong = "instance_wrong", Failed, "It is of another instance of this network.";
+
+    Separate = "separate", Ok, "Every instance has its own source, ciphertext and backup key.";
+    SourceShared = "source_shared", Failed, "Two instances were read from one place: one of them has no backup.";
+    CiphertextShared = "ciphertext_shared", Alarm, "Two instances have the same ciphertext, which is a copy: fresh ones always differ.";
+    KeyShared = "key_shared", Failed, "Two instances have one backup key: whoever recovers one can open the other.";
+
+    AgeGood = "age_good", Ok, "The newest backup is new enough.";
+    AgeOver = "age_over", Failed, "The newest backup is too old.";
+    AgeFuture = "age_future", Failed, "The newest backup is from the future: a clock is wrong.";
+}
+
+/// One verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// About what: the name of a node, a gateway, a network.
+    pub about: String,
+    /// What was found.
+    pub code: Code,
+    /// How bad it is.
+    pub level: Level,
+    /// The values.
+    pub detail: String,
+}
+
+impl Finding {
+    fn new(about: &str, code: Code, detail: impl Into<String>) -> Self {
+        Self { about: about.to_owned(), code, level: code.level(), detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { about, code, detail, .. } = self;
+        write!(f, "{about}: {} [{}]", code.meaning(), code.text())?;
+        if detail.is_empty() { Ok(()) } else { write!(f, " {detail}") }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+/// The worst of several; `Ok` of none.
+pub fn worst<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Level {
+    findings.into_iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+}
+
+/// Which program reads the configured key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A node: `ENCLAVE_BACKUPENCRYPTIONKEY`, where `0x` spoils the key.
+    Node,
+    /// A gateway: `-backupEncryptionKey`, where `0x` may be.
+    Gateway,
+}
+
+/// Is what is configured the expected key, in the form that the program reads? `text` is none if nobody said.
+#[must_use]
+pub fn configured_key(about: &str, reader: Reader, text: Option<&str>, expected: &[u8; POINT_BYTES]) -> Finding {
+    let finding = |code, detail: String| Finding::new(about, code, detail);
+    let Some(text) = text else { return finding(Code::KeyUnknown, String::new()) };
+    if text.is_empty() {
+        return finding(Code::KeyMissing, String::new());
+    }
+    let digits = match (reader, text.strip_prefix("0x")) {
+        (Reader::Node, Some(_)) => return finding(Code::KeyPrefix, String::new()),
+        (Reader::Gateway, Some(digits)) => digits,
+        (_, None) => text,
+    };
+    let mut key = [0; POINT_BYTES];
+    let decoded = hex::decode_to_slice(digits, &mut key).is_ok();
+    if !decoded || k256::PublicKey::from_sec1_bytes(&key).is_err() {
+        return finding(Code::KeyMalformed, format!("({} characters)", text.chars().count()));
+    }
+    let code = if key == *expected { Code::KeyExpected } else { Code::KeyOther };
+    finding(code, hex::encode(key))
+}
+
+/// Which secret a node runs on: never on zero, and on the pinned one if one is pinned.
+#[must_use]
+pub fn rpc_key(about: &str, read: &[u8; POINT_BYTES], pinned: Option<&[u8; POINT_BYTES]>) -> Finding {
+    let code = match pinned {
+        _ if *read == RPC_KEY_OF_ZERO => Code::SecretZero,
+        None => Code::RpcKeyUnpinned,
+        Some(pinned) if pinned == read => Code::RpcKeyPinned,
+        Some(_) => Code::RpcKeyOther,
+    };
+    Finding::new(about, code, hex::encode(read))
+}
+
+/// Do all nodes of a network run on one secret? `read` is the name and the RPC key of each.
+#[must_use]
+pub fn same_network(network: &str, read: &[(&str, [u8; POINT_BYTES])]) -> Finding {
+    let mut by_key: BTreeMap<[u8; POINT_BYTES], Vec<&str>> = BTreeMap::new();
+    read.iter().for_each(|(name, key)| by_key.entry(*key).or_default().push(name));
+    let groups = by_key.iter().map(|(key, names)| format!("{} on {}", names.join(" and "), hex::encode(key)));
+    match by_key.len() {
+        0 | 1 => Finding::new(network, Code::NetworkOne, ""),
+        _ => Finding::new(network, Code::NetworkSplit, groups.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Of what something is: a network, and an instance in it (`network-secret`, `gateway/NAME`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The network.
+    pub network: &'a str,
+    /// The instance.
+    pub instance: &'a str,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.instance)
+    }
+}
+
+/// Is it of the instance that was asked for?
+#[must_use]
+pub fn instance(about: &str, found: Place<'_>, wanted: Place<'_>) -> Finding {
+    let code = match () {
+        () if found.network != wanted.network => Code::NetworkWrong,
+        () if found.instance != wanted.instance => Code::InstanceWrong,
+        () => Code::InstanceRight,
+    };
+    Finding::new(about, code, if code == Code::InstanceRight { String::new() } else { format!("it is of {found}, not of {wanted}") })
+}
+
+/// One instance as it was captured.
+#[derive(Debug, Clone, Copy)]
+pub struct Captured<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// From where.
+    pub source: &'a str,
+    /// What came.
+    pub ciphertext: &'a [u8; CIPHERTEXT_BYTES],
+    /// For which key it is said to be.
+    pub backup_key: &'a [u8; POINT_BYTES],
+}
+
+/// Are instances kept apart? One seed with many identities still has a key for each of them.
+#[must_use]
+pub fn separate(network: &str, captured: &[Captured<'_>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    shared(network, captured, Code::SourceShared, |one| one.source.as_bytes(), &mut findings);
+    shared(network, captured, Code::CiphertextShared, |one| one.ciphertext.as_slice(), &mut findings);
+    shared(network, captured, Code::KeyShared, |one| one.backup_key.as_slice(), &mut findings);
+    if findings.is_empty() {
+        findings.push(Finding::new(network, Code::Separate, ""));
+    }
+    findings
+}
+
+/// One finding for each value that several have.
+fn shared<'a>(
+    network: &str,
+    captured: &[Captured<'a>],
+    code: Code,
+    value: impl Fn(&Captured<'a>) -> &'a [u8],
+    findings: &mut Vec<Finding>,
+) {
+    let mut by_value: BTreeMap<&[u8], Vec<&str>> = BTreeMap::new();
+    captured.iter().for_each(|one| by_value.entry(value(one)).or_default().push(one.name));
+    let several = by_value.into_values().filter(|names| names.len() > 1);
+    findings.extend(several.map(|names| Finding::new(network, code, format!("({})", names.join(", ")))));
+}
+
+/// Is the newest backup new enough? Times are milliseconds since 1970; a minute of the future is forgiven.
+#[must_use]
+pub fn age(about: &str, captured_ms: u64, now_ms: u64, max_ms: u64) -> Finding {
+    const CLOCKS_MS: u64 = 60_000;
+    let code = match now_ms.checked_sub(captured_ms) {
+        Some(age) if age > max_ms => Code::AgeOver,
+        Some(_) => Code::AgeGood,
+        None if captured_ms - now_ms > CLOCKS_MS => Code::AgeFuture,
+        None => Code::AgeGood,
+    };
+    Finding::new(about, code, format!("{} s old", now_ms.saturating_sub(captured_ms) / 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use k256::elliptic_curve::sec1::ToEncodedPoint;
+    use quorumkeep_curves::hash::keccak256_many;
+
+    use super::*;
+
+    fn key(seed: u8) -> [u8; POINT_BYTES] {
+        let secret = k256::SecretKey::from_slice(&[seed; 32]).unwrap();
+        secret.public_key().to_encoded_point(true).as_bytes().try_into().unwrap()
+    }
+
+    /// go-ten `go/enclave/crypto/rpc_key_service.go`: keccak256(keccak256(secret) || 01).
+    #[test]
+    fn the_key_of_the_zero_secret_is_computed() {
+        let scalar = keccak256_many(&[&keccak256_many(&[&[0; 32]]), &[1]]);
+        let point = k256::SecretKey::from_slice(&scalar).unwrap().public_key().to_encoded_point(true);
+        assert_eq!(point.as_bytes(), RPC_KEY_OF_ZERO);
+    }
+
+    #[test]
+    fn codes_are_distinct() {
+        let mut texts: Vec<_> = Code::ALL.iter().map(|code| code.text()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn a_configured_key_is_read_as_the_program_reads_it() {
+        let (mine, digits) = (key(1), hex::encode(key(1)));
+        let other = hex::encode(key(2));
+        let uncompressed = k256::SecretKey::from_slice(&[1; 32]).unwrap().public_key().to_encoded_point(false);
+        for (reader, text, code) in [
+            (Reader::Node, Some(digits.clone()), Code::KeyExpected),
+            (Reader::Node, Some(digits.to_uppercase()), Code::KeyExpected),
+            (Reader::Node, Some(format!("0x{digits}")), Code::KeyPrefix),
+            (Reader::Gateway, Some(format!("0x{digits}")), Code::KeyExpected),
+            (Reader::Gateway, Some(format!("0x0x{digits}")), Code::KeyMalformed),
+            (Reader::Node, Some(other), Code::KeyOther),
+            (Reader::Node, Some(digits[2..].to_owned()), Code::KeyMalformed),
+            (Reader::Node, Some(format!("{digits} ")), Code::KeyMalformed),
+            (Reader::Node, Some(hex::encode(uncompressed.as_bytes())), Code::KeyMalformed),
+            (Reader::Node, Some("05".repeat(33)), Code::KeyMalformed),
+            (Reader::Gateway, Some(String::new()), Code::KeyMissing),
+            (Reader::Gateway, None, Code::KeyUnknown),
+        ] {
+            assert_eq!(configured_key("n", reader, text.as_deref(), &mine).code, code, "{reader:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_on_zero_is_an_alarm_even_if_that_is_pinned() {
+        assert_eq!(rpc_key("n", &RPC_KEY_OF_ZERO, Some(&RPC_KEY_OF_ZERO)).code, Code::SecretZero);
+        assert_eq!(rpc_key("n", &key(1), Some(&key(1))).code, Code::RpcKeyPinned);
+        assert_eq!(rpc_key("n", &key(1), Some(&key(2))).code, Code::RpcKeyOther);
+        let unpinned = rpc_key("n", &key(1), None);
+        assert_eq!((unpinned.code, unpinned.level), (Code::RpcKeyUnpinned, Level::Unknown));
+    }
+
+    #[test]
+    fn nodes_of_a_network_run_on_one_secret() {
+        assert_eq!(same_network("net", &[]).code, Code::NetworkOne);
+        assert_eq!(same_network("net", &[("a", key(1)), ("b", key(1))]).code, Code::NetworkOne);
+        let split = same_network("net", &[("a", key(1)), ("b", key(2)), ("c", key(1))]);
+        assert_eq!(split.code, Code::NetworkSplit);
+        assert!(split.detail.contains("a and c on ") && split.detail.contains("b on "), "{split}");
+    }
+
+    #[test]
+    fn an_instance_is_the_one_that_was_asked_for() {
+        let place = |network, instance| Place { network, instance };
+        let wanted = place("mainnet", "gateway/gw-01");
+        for (found, code) in [
+            (wanted, Code::InstanceRight),
+            (place("mainnet", "gateway/gw-02"), Code::InstanceWrong),
+            (place("mainnet", "network-secret"), Code::InstanceWrong),
+            (place("testnet", "gateway/gw-01"), Code::NetworkWrong),
+        ] {
+            assert_eq!(instance("file", found, wanted).code, code, "{found}");
+        }
+    }
+
+    #[test]
+    fn instances_that_are_not_kept_apart_are_named() {
+        let (a, b) = ([1; CIPHERTEXT_BYTES], [2; CIPHERTEXT_BYTES]);
+        let one = Captured { name: "gw-01", source: "http://1", ciphertext: &a, backup_key: &key(1) };
+        let two = Captured { name: "gw-02", source: "http://2", ciphertext: &b, backup_key: &key(2) };
+        let codes = |captured: &[Captured<'_>]| {
+            separate("net", captured).iter().map(|finding| finding.code).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&[one, two]), [Code::Separate]);
+        assert_eq!(codes(&[one, Captured { source: "http://1", ..two }]), [Code::SourceShared]);
+        assert_eq!(codes(&[one, Captured { ciphertext: &a, ..two }]), [Code::CiphertextShared]);
+        assert_eq!(codes(&[one, Captured { backup_key: &key(1), ..two }]), [Code::KeyShared]);
+        let all = separate("net", &[one, Captured { name: "gw-02", ..one }]);
+        assert_eq!((all.len(), worst(&all)), (3, Level::Alarm));
+        assert!(all.iter().all(|finding| finding.detail == "(gw-01, gw-02)"));
+    }
+
+    #[test]
+    fn a_backup_is_new_enough_or_not() {
+        assert_eq!(age("n", 1_000, 5_000, 4_000).code, Code::AgeGood);
+        assert_eq!(age("n", 1_000, 5_001, 4_000).code, Code::AgeOver);
+        assert_eq!(age("n", 60_000, 0, 1).code, Code::AgeGood);
+        assert_eq!(age("n", 60_001, 0, 1).code, Code::AgeFuture);
+    }
+}
