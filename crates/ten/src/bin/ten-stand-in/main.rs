@@ -1,0 +1,106 @@
+//! A node and a gateway of TEN for tests and the demo: what upstream says on the wire, what it does with its configuration
+//! at the start, and the traps in both. **Nothing here is for a real network.**
+//!
+//! ```text
+//! ten-stand-in node    -listen=127.0.0.1:0 -db=DIR [-da=FILE] [-genesis]
+//!     ENCLAVE_SHAREDSECRET, ENCLAVE_BACKUPENCRYPTIONKEY, ENCLAVE_LOG_LEVEL (1 errors, 3 information)
+//! ten-stand-in gateway -listen=127.0.0.1:0 -data=DIR -cosmos=DIR -encryptionKeySource=SOURCE
+//!     [-backupEncryptionKey=HEX] [-dbType=cosmosDB|sqlite] [-insideEnclave] [-machine=NAME] [-logLevel=3]
+//! ```
+//!
+//! Both print `listening on ADDRESS` when they serve. Flags are those of Go, as upstream's gateway has them: one dash or two,
+//! `=` before the value. A gateway runs as if within an enclave unless `-insideEnclave=false` is given.
+//!
+//! # Source
+//!
+//! go-ten `go/enclave/enclave.go`, `go/host/rpc/clientapi/client_api_ten.go`, `tools/walletextension`.
+
+mod gateway;
+mod node;
+mod upstream;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+/// What ends a stand-in.
+type Fatal = Box<dyn Error + Send + Sync>;
+
+/// The flags of Go.
+pub struct Flags(BTreeMap<String, String>);
+
+impl Flags {
+    fn parse(arguments: impl Iterator<Item = String>, known: &[&str]) -> Result<Self, Fatal> {
+        let mut flags = BTreeMap::new();
+        for argument in arguments {
+            let text = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
+            let text = text.ok_or_else(|| format!("{argument} is no flag"))?;
+            let (name, value) = text.split_once('=').unwrap_or((text, "true"));
+            if !known.contains(&name) {
+                return Err(format!("flag provided but not defined: -{name}").into());
+            }
+            flags.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Self(flags))
+    }
+
+    /// The value of a flag, or what it is without.
+    pub fn get<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.0.get(name).map_or(default, String::as_str)
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let mode = arguments.next().unwrap_or_default();
+    match run(&mode, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "CRIT {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(mode: &str, arguments: impl Iterator<Item = String>) -> Result<(), Fatal> {
+    match mode {
+        "node" => {
+            let flags = Flags::parse(arguments, &["listen", "db", "da", "genesis"])?;
+            serve(&flags, node::router(&flags)?).await
+        }
+        "gateway" => {
+            let known = [
+                "listen",
+                "data",
+                "cosmos",
+                "encryptionKeySource",
+                "backupEncryptionKey",
+                "dbType",
+                "insideEnclave",
+                "machine",
+                "logLevel",
+            ];
+            let flags = Flags::parse(arguments, &known)?;
+            serve(&flags, gateway::router(&flags)?).await
+        }
+        other => Err(format!("{other:?} is neither node nor gateway").into()),
+    }
+}
+
+async fn serve(flags: &Flags, router: Router) -> Result<(), Fatal> {
+    let listener = TcpListener::bind(flags.get("listen", "127.0.0.1:0")).await?;
+    say(&format!("listening on {}", listener.local_addr()?));
+    Ok(axum::serve(listener, router).await?)
+}
+
+/// One line of the log.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}");
+    let _ = out.flush();
+}
