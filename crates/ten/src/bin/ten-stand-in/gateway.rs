@@ -47,7 +47,7 @@ pub fn router(flags: &Flags) -> Result<Router, Fatal> {
     let gateway = Arc::new(Gateway { key, backup_key: backup_key.to_owned(), documents });
     let router = Router::new()
         .route("/admin/backup-encryption-key/", any(backup))
-        .route("/stand-in/documents/{user}", get(read).put(write));
+        .route("/stand-in/documents/{user}", get(read).post(write));
     Ok(router.with_state(gateway))
 }
 
@@ -141,5 +141,5 @@ async fn read(State(gateway): State<Arc<Gateway>>, Segment(user): Segment<String
 }
 
 async fn write(State(gateway): State<Arc<Gateway>>, Segment(user): Segment<String>, text: Bytes) -> StatusCode {
-    gateway.write(&user, &text).map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::NO_CONTENT)
+    gateway.write(&user, &text).map_or(StatusCode::INTERNAL_SERVER_ERROR, |()| StatusCode::OK)
 }

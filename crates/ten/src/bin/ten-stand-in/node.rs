@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -145,13 +145,15 @@ async fn http(State(enclave): State<Arc<Enclave>>, request: Bytes) -> Response {
 }
 
 async fn socket(State(enclave): State<Arc<Enclave>>, upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(async move |mut socket| {
-        while let Some(Ok(message)) = socket.recv().await {
-            let Message::Text(request) = message else { continue };
-            let answer = enclave.answer(request.as_str().as_bytes()).to_string();
-            if socket.send(Message::text(answer)).await.is_err() {
-                return;
-            }
+    upgrade.on_upgrade(move |socket| talk(enclave, socket))
+}
+
+async fn talk(enclave: Arc<Enclave>, mut socket: WebSocket) {
+    while let Some(Ok(message)) = socket.recv().await {
+        let Message::Text(request) = message else { continue };
+        let answer = enclave.answer(request.as_str().as_bytes()).to_string();
+        if socket.send(Message::text(answer)).await.is_err() {
+            return;
         }
-    })
+    }
 }
