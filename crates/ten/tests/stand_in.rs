@@ -87,18 +87,18 @@ async fn refusals_of_a_node_are_named() {
     let genesis = [flag("db", dir.path()), "-genesis".to_owned()];
     let good = BackupKey::new(1).public();
     for (key, code) in [
-        ("", "backup_key_missing"),
-        (format!("0x{good}").as_str(), "backup_key_format"),
-        (&good[..40], "backup_key_invalid"),
-        (&"05".repeat(33), "backup_key_invalid"),
+        (String::new(), "backup_key_missing"),
+        (format!("0x{good}"), "backup_key_format"),
+        (good[..40].to_owned(), "backup_key_invalid"),
+        ("05".repeat(33), "backup_key_invalid"),
     ] {
         for scheme in ["http", "ws"] {
-            let running = start("node", &genesis, &[("ENCLAVE_BACKUPENCRYPTIONKEY", key)]).unwrap();
+            let running = start("node", &genesis, &[("ENCLAVE_BACKUPENCRYPTIONKEY", key.as_str())]).unwrap();
             let node = Node::new(kit::client(), running.url(scheme));
             assert_eq!(node.backup_shared_secret().await.unwrap_err().code(), code, "{scheme} {key}");
         }
     }
-    let waiting = start("node", &[flag("db", dir.path().join("new"))], &[("ENCLAVE_BACKUPENCRYPTIONKEY", &good)]).unwrap();
+    let waiting = start("node", &[flag("db", dir.path().join("new"))], &[("ENCLAVE_BACKUPENCRYPTIONKEY", good.as_str())]).unwrap();
     let error = waiting.node().backup_shared_secret().await.unwrap_err();
     assert!(error.code() == "node_without_secret" && error.is_temporary(), "{error}");
 }
