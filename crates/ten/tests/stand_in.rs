@@ -7,6 +7,7 @@ mod kit;
 use std::path::Path;
 
 use kit::{BackupKey, Running, flag, rpc_key_of, start};
+use quorumkeep_ten::capture;
 use quorumkeep_ten::check::{self, Code, Level};
 use quorumkeep_ten::source::{Client, Error, Limits, Node};
 use tempfile::TempDir;
@@ -123,6 +124,8 @@ async fn trap_1_a_prefix_makes_the_secret_zero() {
     }
     let zero = network.node("new", false, &format!("0x{digits}"));
     assert_eq!(network.recovered(&zero).await, [0; 32], "and its backups are backups of nothing");
+    let refused = capture::network_secret(&zero.node(), None).await.unwrap_err();
+    assert_eq!(refused.code(), "secret_zero", "ours keeps no such backup, pinned or not");
 }
 
 /// T2: a database that has a secret beats the configured one.
@@ -211,6 +214,11 @@ async fn trap_6_somebody_in_between_serves_his_own_secret() {
     let opened = network.recovered(&liar).await;
     assert_eq!(rpc_key_of(&opened), liar.node().rpc_key().await.unwrap(), "all that it says fits together");
     assert_eq!(verdict(&liar, &pinned).await, Code::RpcKeyOther);
+    let refused = capture::network_secret(&liar.node(), Some(&pinned)).await.unwrap_err();
+    assert_eq!(refused.code(), "rpc_key_other", "ours keeps nothing of it");
+    let unpinned = capture::network_secret(&liar.node(), None).await.unwrap();
+    assert_eq!(unpinned.finding.unwrap().code, Code::RpcKeyUnpinned, "without a pin nobody can tell");
+    assert_eq!(capture::network_secret(&honest.node(), Some(&pinned)).await.unwrap().rpc_key, Some(pinned));
     // The right RPC key beside another ciphertext is seen when it is opened.
     let forged = network.key.open(&network.key.seal(&[7; 32])).unwrap();
     assert_eq!(check::rpc_key("backup", &rpc_key_of(&forged), Some(&pinned)).level, Level::Alarm);
