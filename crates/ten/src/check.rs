@@ -81,8 +81,8 @@ codes! {
 
     RpcKeyPinned = "rpc_key_pinned", Ok, "The RPC key is the pinned one.";
     RpcKeyUnpinned = "rpc_key_unpinned", Unknown, "No RPC key is pinned: whose secret this is cannot be seen.";
-    RpcKeyOther = "rpc_key_other", Alarm, "The RPC key is not the pinned one: another secret, or somebody in between.";
-    SecretZero = "secret_zero", Alarm, "The node runs on the secret of 32 zero bytes, which everybody knows.";
+    RpcKeyOther = "rpc_key_differs", Alarm, "The RPC key is not the pinned one: another secret, or somebody in between.";
+    SecretZero = "zero_secret", Alarm, "The node runs on the secret of 32 zero bytes, which everybody knows.";
     NetworkOne = "network_one", Ok, "All nodes run on one secret.";
     NetworkSplit = "network_split", Alarm, "Nodes of one network run on different secrets.";
 

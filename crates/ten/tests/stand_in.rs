@@ -125,7 +125,7 @@ async fn trap_1_a_prefix_makes_the_secret_zero() {
     let zero = network.node("new", false, &format!("0x{digits}"));
     assert_eq!(network.recovered(&zero).await, [0; 32], "and its backups are backups of nothing");
     let refused = capture::network_secret(&zero.node(), None).await.unwrap_err();
-    assert_eq!(refused.code(), "secret_zero", "ours keeps no such backup, pinned or not");
+    assert_eq!(refused.code(), "zero_secret", "ours keeps no such backup, pinned or not");
 }
 
 /// T2: a database that has a secret beats the configured one.
@@ -215,7 +215,7 @@ async fn trap_6_somebody_in_between_serves_his_own_secret() {
     assert_eq!(rpc_key_of(&opened), liar.node().rpc_key().await.unwrap(), "all that it says fits together");
     assert_eq!(verdict(&liar, &pinned).await, Code::RpcKeyOther);
     let refused = capture::network_secret(&liar.node(), Some(&pinned)).await.unwrap_err();
-    assert_eq!(refused.code(), "rpc_key_other", "ours keeps nothing of it");
+    assert_eq!(refused.code(), "rpc_key_differs", "ours keeps nothing of it");
     let unpinned = capture::network_secret(&liar.node(), None).await.unwrap();
     assert_eq!(unpinned.finding.unwrap().code, Code::RpcKeyUnpinned, "without a pin nobody can tell");
     assert_eq!(capture::network_secret(&honest.node(), Some(&pinned)).await.unwrap().rpc_key, Some(pinned));

@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 use super::Error;
 
 /// Characters of a URL.
-const URL_CHARS_MAX: usize = 2048;
+const URL_CHARS_MAX: usize = 512;
 
 /// What is spoken, and whether within TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,31 @@ use std::io;
 use super::gateway;
 use super::rpc;
 
+/// Every text that [`Error::code`] gives.
+pub const CODES: &[&str] = &[
+    "url_invalid",
+    "source_unreachable",
+    "tls_certificate",
+    "tls_failed",
+    "tls_no_roots",
+    "source_timeout",
+    "answer_too_large",
+    "source_redirects",
+    "source_status",
+    "source_broken",
+    "source_websocket",
+    "answer_malformed",
+    "node_without_secret",
+    "node_refused",
+    "method_unknown",
+    "gateway_without_key",
+    "gateway_encrypt_failed",
+    "gateway_refused",
+    "backup_key_missing",
+    "backup_key_format",
+    "backup_key_invalid",
+];
+
 /// Characters of somebody else's text that are repeated.
 const EXCERPT_CHARS_MAX: usize = 200;
 

@@ -28,7 +28,7 @@ mod trust;
 mod ws;
 
 pub use endpoint::{Endpoint, Scheme};
-pub use error::{Error, printable};
+pub use error::{CODES, Error, printable};
 pub use gateway::Gateway;
 pub use http::{Client, Limits};
 pub use rpc::Node;

@@ -1,0 +1,225 @@
+//! `quorumkeep ten backup`: what a node or a gateway encrypts to its backup key, taken and kept as a signed file.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::DateTime;
+use clap::Args;
+use quorumkeep_custody::names::Name;
+use quorumkeep_store::files::write_new;
+use quorumkeep_ten::capture::{self, Capture};
+use quorumkeep_ten::source::{Endpoint, Gateway, Node};
+
+use super::reach::{Point, Reach};
+use super::seal::seal;
+use crate::commands::node::stop_signal;
+use crate::custody_link::{As, now_ms};
+use crate::failure::{Code, Failure, Result};
+use crate::keyfile::KeyFile;
+use crate::net::block_on;
+use crate::report::{Report, print_failure};
+
+/// The mode of a file that holds nothing secret.
+const PUBLIC: u32 = 0o644;
+const HELP: &str = "\
+Examples:
+  quorumkeep ten backup --network mainnet --node http://validator-1:80 --backup-key 02... --rpc-key 03... \\
+      --as backup.key --out-dir backups
+  quorumkeep ten backup --network mainnet --gateway gw-01=https://gw-01.example --backup-key 03... \\
+      --as backup.key --out-dir backups --every 6h
+What is written is not secret: only the holders of the backup key's shares can open it. Copy it to where a disaster does not
+reach. Without --rpc-key nobody can tell whose secret it is: take it once from ten_rpcKey of nodes that you trust, and keep it.";
+
+/// Arguments of `ten backup`.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Backup {
+    /// The network, as in the identity of its backup keys.
+    #[arg(long, value_name = "NAME")]
+    network: Name,
+    /// The major version of the network; each has its own secret.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    major_version: u32,
+    /// A node that has the network secret: http://, https://, ws:// or wss://.
+    #[arg(long, value_name = "URL", required_unless_present = "gateway", conflicts_with = "gateway")]
+    node: Option<Endpoint>,
+    /// A gateway whose key is to be backed up: http:// or https://.
+    #[arg(long, value_name = "NAME=URL")]
+    gateway: Option<GatewayArg>,
+    /// The public backup key that it is configured with.
+    #[arg(long, value_name = "HEX")]
+    backup_key: Point,
+    /// The RPC key that the network is known to have, in hexadecimal or base64; another one is refused.
+    #[arg(long, value_name = "KEY", conflicts_with = "gateway")]
+    rpc_key: Option<Point>,
+    #[command(flatten)]
+    by: As,
+    /// The folder for the files; it is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+    /// Again after this time (30s, 15m, 6h, 1d), until it is stopped; a failure is said and does not end it.
+    #[arg(long, value_name = "INTERVAL")]
+    every: Option<Interval>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// `NAME=URL`.
+#[derive(Clone)]
+pub struct GatewayArg {
+    name: Name,
+    at: Endpoint,
+}
+
+impl FromStr for GatewayArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> core::result::Result<Self, String> {
+        let (name, url) = text.split_once('=').ok_or("write it as NAME=URL")?;
+        let at = url.parse().map_err(|error: quorumkeep_ten::source::Error| error.to_string())?;
+        Ok(Self { name: name.parse().map_err(|error| format!("{name}: {error}"))?, at })
+    }
+}
+
+/// `30s`, `15m`, `6h`, `1d`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interval(pub Duration);
+
+impl FromStr for Interval {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> core::result::Result<Self, &'static str> {
+        const WRONG: &str = "write it as 30s, 15m, 6h or 1d, up to a year";
+        const YEAR: u64 = 366 * 24 * 3600;
+        let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
+        let (number, seconds) =
+            units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds))).ok_or(WRONG)?;
+        let plain = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+        let number: u64 = number.parse().ok().filter(|_| plain).ok_or(WRONG)?;
+        let total = number.checked_mul(seconds).filter(|total| (1..=YEAR).contains(total)).ok_or(WRONG)?;
+        Ok(Self(Duration::from_secs(total)))
+    }
+}
+
+/// What is signed and written.
+pub struct Taken<'a> {
+    /// The network.
+    pub network: &'a Name,
+    /// The major version of the network.
+    pub major_version: u32,
+    /// The gateway; none for the network secret.
+    pub gateway: Option<&'a Name>,
+    /// For which key the ciphertext is said to be.
+    pub backup_key: &'a Point,
+    /// What was taken.
+    pub capture: &'a Capture,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+impl Backup {
+    /// Takes one backup, or one after the other.
+    pub fn run(self, as_json: bool) -> Result<Report> {
+        let key = self.by.load()?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.out_dir);
+        made.map_err(|error| Failure::new(Code::Io, format!("{}: {error}", self.out_dir.display())))?;
+        block_on(async {
+            match self.every {
+                None => self.once(&key).await,
+                Some(interval) => self.again(&key, interval.0, as_json).await,
+            }
+        })
+    }
+
+    async fn again(&self, key: &KeyFile, interval: Duration, as_json: bool) -> Result<Report> {
+        let stop = stop_signal();
+        tokio::pin!(stop);
+        loop {
+            let round = async {
+                match self.once(key).await {
+                    Ok(report) => report.print(as_json),
+                    Err(failure) => print_failure(&failure, as_json),
+                }
+                tokio::time::sleep(interval).await;
+            };
+            tokio::select! {
+                () = &mut stop => return Ok(Report::text("stopped").field("stopped", true)),
+                () = round => {}
+            }
+        }
+    }
+
+    async fn once(&self, key: &KeyFile) -> Result<Report> {
+        let capture = self.capture().await?;
+        let at_ms = now_ms();
+        let gateway = self.gateway.as_ref().map(|gateway| &gateway.name);
+        let (network, major_version, backup_key) = (&self.network, self.major_version, &self.backup_key);
+        let taken = Taken { network, major_version, gateway, backup_key, capture: &capture, at_ms };
+        let path = self.out_dir.join(file_name(gateway, at_ms)?);
+        write_new(&path, &seal(&taken, key)?, PUBLIC)?;
+        let about = gateway.map_or_else(|| "the network secret".to_owned(), |name| format!("the key of {name}"));
+        let report = Report::text(format!("{about} of {}, from {}: {}", self.network, capture.source, path.display()));
+        let report = capture.finding.iter().fold(report, |report, finding| report.line(finding.to_string()));
+        Ok(report
+            .field("file", &path)
+            .field("network", &self.network)
+            .field("gateway", gateway)
+            .field("source", &capture.source)
+            .field("at_ms", at_ms)
+            .field("rpc_key", capture.rpc_key.map(hex::encode))
+            .field("finding", &capture.finding))
+    }
+
+    async fn capture(&self) -> Result<Capture> {
+        let client = self.reach.client()?;
+        match (&self.node, &self.gateway) {
+            (Some(at), _) => {
+                let pinned = self.rpc_key.as_ref().map(|key| &key.0);
+                Ok(capture::network_secret(&Node::new(client, at.clone()), pinned).await?)
+            }
+            (None, Some(gateway)) => Ok(capture::gateway_key(&Gateway::new(client, &gateway.at)?).await?),
+            (None, None) => Err(Failure::usage("give --node URL or --gateway NAME=URL")),
+        }
+    }
+}
+
+/// `network-secret-20260101T000000000Z.json`, `gateway-NAME-...`.
+fn file_name(gateway: Option<&Name>, at_ms: u64) -> Result<String> {
+    let wrong = || Failure::new(Code::Failed, "the clock of this machine is wrong");
+    let time = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
+    let instance = gateway.map_or_else(|| "network-secret".to_owned(), |name| format!("gateway-{name}"));
+    Ok(format!("{instance}-{}.json", time.format("%Y%m%dT%H%M%S%3fZ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_read() {
+        for (text, seconds) in [("30s", 30), ("15m", 900), ("6h", 21_600), ("1d", 86_400), ("366d", 31_622_400)] {
+            assert_eq!(text.parse(), Ok(Interval(Duration::from_secs(seconds))), "{text}");
+        }
+        for bad in ["", "0s", "s", "5", "-1s", "+1s", "1.5h", "367d", "9999999999999999999d", "1w", "1 s"] {
+            assert!(bad.parse::<Interval>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_are_named_by_instance_and_time() {
+        assert_eq!(file_name(None, 1_767_225_600_001).unwrap(), "network-secret-20260101T000000001Z.json");
+        let name: Name = "gw-01".parse().unwrap();
+        assert_eq!(file_name(Some(&name), 0).unwrap(), "gateway-gw-01-19700101T000000000Z.json");
+    }
+
+    #[test]
+    fn a_gateway_has_a_name_and_a_url() {
+        assert!("gw-01=http://gw.example".parse::<GatewayArg>().is_ok());
+        for bad in ["http://gw.example", "=http://gw.example", "gw-01=", "GW=http://gw.example", "gw-01=gw.example"] {
+            assert!(bad.parse::<GatewayArg>().is_err(), "{bad}");
+        }
+    }
+}
