@@ -116,7 +116,7 @@ impl Gateway {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Limits;
+    use crate::source::{CODES, Limits};
 
     fn gateway(url: &str) -> Result<Gateway, Error> {
         Gateway::new(Client::new(None, Limits::default()), &url.parse().unwrap())
@@ -149,6 +149,7 @@ mod tests {
             ("<!doctype html>", "answer_malformed"),
         ] {
             assert_eq!(gateway.refused(text).code(), code, "{text}");
+            assert!(CODES.contains(&code), "{code}");
         }
     }
 }

@@ -171,7 +171,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Limits;
+    use crate::source::{CODES, Limits};
 
     fn read(answer: &str) -> Result<Value, Error> {
         let node = Node::new(Client::new(None, Limits::default()), "http://a.example".parse().unwrap());
@@ -189,6 +189,7 @@ mod tests {
         ] {
             let answer = json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32000, "message": text } });
             assert_eq!(read(&answer.to_string()).unwrap_err().code(), code, "{text}");
+            assert!(CODES.contains(&code), "{code}");
         }
         let unknown = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method x does not exist"}}"#;
         assert_eq!(read(unknown).unwrap_err().code(), "method_unknown");
