@@ -40,7 +40,7 @@ pub enum Error {
 impl Error {
     /// The stable text.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Source(error) => error.code(),
             Self::Refused(finding) => finding.code.text(),
