@@ -66,7 +66,7 @@ fn gateway(kit: &Kit, program: &Path, name: &str, more: &[&str]) -> Running {
 
 fn kit() -> Kit {
     let kit = Kit::new();
-    kit.run(&["person", "new", "anna", "--role", "operator", "--out", "anna.key", "--card", "anna.json"]).ok();
+    kit.run(&["person", "new", "anna", "--role", "operations", "--out", "anna.key", "--card", "anna.json"]).ok();
     kit
 }
 
