@@ -216,7 +216,11 @@ pub fn instance(about: &str, found: Place<'_>, wanted: Place<'_>) -> Finding {
         () if found.instance != wanted.instance => Code::InstanceWrong,
         () => Code::InstanceRight,
     };
-    Finding::new(about, code, if code == Code::InstanceRight { String::new() } else { format!("it is of {found}, not of {wanted}") })
+    Finding::new(
+        about,
+        code,
+        if code == Code::InstanceRight { String::new() } else { format!("it is of {found}, not of {wanted}") },
+    )
 }
 
 /// One instance as it was captured.

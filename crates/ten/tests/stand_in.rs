@@ -51,7 +51,8 @@ async fn verdict(node: &Running, pinned: &[u8; 33]) -> Code {
 async fn a_network_is_lost_and_brought_back() {
     let network = Network::new();
     let sequencer = network.node("sequencer", true, "");
-    let (first, second) = (sequencer.node().backup_shared_secret().await, sequencer.node().backup_shared_secret().await);
+    let (first, second) =
+        (sequencer.node().backup_shared_secret().await, sequencer.node().backup_shared_secret().await);
     assert_ne!(first.unwrap(), second.unwrap(), "every backup has fresh randomness");
     let (secret, pinned) = (network.recovered(&sequencer).await, sequencer.node().rpc_key().await.unwrap());
     assert_eq!(rpc_key_of(&secret), pinned);
@@ -64,7 +65,11 @@ async fn a_network_is_lost_and_brought_back() {
         assert_eq!(network.recovered(&node).await, secret);
     }
     let without = network.node("new", false, "");
-    assert_eq!(without.node().rpc_key().await.unwrap_err().code(), "node_refused", "the variable must stay: it is not stored");
+    assert_eq!(
+        without.node().rpc_key().await.unwrap_err().code(),
+        "node_refused",
+        "the variable must stay: it is not stored"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +104,9 @@ async fn refusals_of_a_node_are_named() {
             assert_eq!(node.backup_shared_secret().await.unwrap_err().code(), code, "{scheme} {key}");
         }
     }
-    let waiting = start("node", &[flag("db", dir.path().join("new"))], &[("ENCLAVE_BACKUPENCRYPTIONKEY", good.as_str())]).unwrap();
+    let waiting =
+        start("node", &[flag("db", dir.path().join("new"))], &[("ENCLAVE_BACKUPENCRYPTIONKEY", good.as_str())])
+            .unwrap();
     let error = waiting.node().backup_shared_secret().await.unwrap_err();
     assert!(error.code() == "node_without_secret" && error.is_temporary(), "{error}");
 }

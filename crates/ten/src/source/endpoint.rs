@@ -128,16 +128,20 @@ impl FromStr for Endpoint {
         let scheme = scheme.ok_or_else(|| fail("it begins with none of http://, https://, ws:// and wss://"))?;
         let authority = uri.authority().ok_or_else(|| fail("it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(Error::Url { url: format!("{}://...", scheme.text()), why: "it has a user or a password in it" });
+            return Err(Error::Url {
+                url: format!("{}://...", scheme.text()),
+                why: "it has a user or a password in it",
+            });
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(fail("it names no host"));
         }
-        let port = match authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).split_once(':') {
-            Some((_, port)) => port.parse().map_err(|_| fail("the port is none"))?,
-            None => scheme.port(),
-        };
+        let port =
+            match authority.as_str().rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest).split_once(':') {
+                Some((_, port)) => port.parse().map_err(|_| fail("the port is none"))?,
+                None => scheme.port(),
+            };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let endpoint = Self { scheme, host, port, path };
         endpoint.server_name()?;
@@ -169,7 +173,9 @@ mod tests {
 
     #[test]
     fn what_is_no_place_to_ask_is_refused() {
-        for url in ["", "a.example", "ftp://a", "http://", "http:///x", "http://a:70000", "http://a:x", "http://a/#b", "/x"] {
+        for url in
+            ["", "a.example", "ftp://a", "http://", "http:///x", "http://a:70000", "http://a:x", "http://a/#b", "/x"]
+        {
             assert!(matches!(url.parse::<Endpoint>(), Err(Error::Url { .. })), "{url}");
         }
         assert!(format!("http://{}", "a".repeat(3000)).parse::<Endpoint>().is_err());

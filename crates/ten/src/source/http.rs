@@ -168,9 +168,11 @@ async fn collect(at: &Endpoint, body: Incoming, max: usize) -> Result<Bytes, Err
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(match error.downcast::<hyper::Error>() {
             Ok(source) => Error::Broken { at: at.to_string(), source: *source },
-            Err(other) => {
-                Error::Malformed { at: at.to_string(), expected: "an HTTP server", text: printable(other.to_string().as_bytes()) }
-            }
+            Err(other) => Error::Malformed {
+                at: at.to_string(),
+                expected: "an HTTP server",
+                text: printable(other.to_string().as_bytes()),
+            },
         }),
     }
 }

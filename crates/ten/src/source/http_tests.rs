@@ -49,7 +49,8 @@ async fn an_answer_is_read() {
 
 #[tokio::test]
 async fn a_redirect_is_reported_and_not_followed() {
-    let error = get("HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n", "").await.unwrap_err();
+    let error =
+        get("HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n", "").await.unwrap_err();
     assert_eq!(error.code(), "source_redirects");
     assert!(error.to_string().contains("http://evil.example/"), "{error}");
 }
@@ -57,7 +58,10 @@ async fn a_redirect_is_reported_and_not_followed() {
 #[tokio::test]
 async fn a_status_is_reported_with_its_text() {
     let error = get("HTTP/1.1 503 No\r\nContent-Length: 5\r\n\r\nwait\n", "").await.unwrap_err();
-    assert!(matches!(&error, Error::Status { status: 503, text, .. } if text == "wait") && error.is_temporary(), "{error}");
+    assert!(
+        matches!(&error, Error::Status { status: 503, text, .. } if text == "wait") && error.is_temporary(),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -98,7 +102,8 @@ async fn tls_server() -> (SocketAddr, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let builder =
+        rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
     let config = builder.unwrap().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
     let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();

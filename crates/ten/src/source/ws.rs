@@ -54,8 +54,11 @@ fn sort(at: &Endpoint, max: usize, error: tungstenite::Error) -> Error {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let text = response.body().as_deref().map(printable).unwrap_or_default();
-            redirect(at, status, response.headers().get(hyper::header::LOCATION))
-                .unwrap_or(Error::Status { at: here, status: status.as_u16(), text })
+            redirect(at, status, response.headers().get(hyper::header::LOCATION)).unwrap_or(Error::Status {
+                at: here,
+                status: status.as_u16(),
+                text,
+            })
         }
         other => Error::WebSocket { at: here, why: printable(other.to_string().as_bytes()) },
     }

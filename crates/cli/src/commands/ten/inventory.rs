@@ -178,9 +178,11 @@ fn conclude(plan: &Plan, seen: &[Seen]) -> Result<Report> {
     let findings = findings(plan, seen);
     let errors: Vec<(&str, &capture::Error)> =
         seen.iter().filter_map(|one| Some((one.name.as_str(), one.answer.as_ref().err()?))).collect();
-    let report = Report::text(format!("network {}: {} asked, {} gave no backup", plan.network, seen.len(), errors.len()));
+    let report =
+        Report::text(format!("network {}: {} asked, {} gave no backup", plan.network, seen.len(), errors.len()));
     let report = findings.iter().fold(report, |report, finding| report.line(finding.to_string()));
-    let report = errors.iter().fold(report, |report, (name, error)| report.line(format!("{name}: [{}] {error}", error.code())));
+    let report =
+        errors.iter().fold(report, |report, (name, error)| report.line(format!("{name}: [{}] {error}", error.code())));
     let report = report
         .field("network", &plan.network)
         .field("findings", &findings)

@@ -48,7 +48,8 @@ impl FromStr for Point {
         let is_point = |key: &[u8; POINT_BYTES]| {
             check::configured_key("", Reader::Node, Some(&hex::encode(key)), key).code == Found::KeyExpected
         };
-        let key = bytes.filter(is_point).ok_or("expected a compressed public key of secp256k1: 66 hexadecimal digits")?;
+        let key =
+            bytes.filter(is_point).ok_or("expected a compressed public key of secp256k1: 66 hexadecimal digits")?;
         Ok(Self(key))
     }
 }
@@ -66,7 +67,8 @@ mod tests {
     #[test]
     fn a_key_is_read_in_each_of_its_forms() {
         let digits = "038719f7d414600b403c642b8dd8b38317bd912798d8618c89d702a05965545f88";
-        let forms = [digits.to_owned(), format!("0x{digits}"), "A4cZ99QUYAtAPGQrjdizgxe9kSeY2GGMidcCoFllVF+I".to_owned()];
+        let forms =
+            [digits.to_owned(), format!("0x{digits}"), "A4cZ99QUYAtAPGQrjdizgxe9kSeY2GGMidcCoFllVF+I".to_owned()];
         for form in forms {
             assert!(form.parse::<Point>().is_ok_and(|point| point.0 == check::RPC_KEY_OF_ZERO), "{form}");
         }

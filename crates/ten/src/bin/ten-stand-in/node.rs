@@ -60,7 +60,8 @@ fn secret(database: &Path, configured: &str, genesis: bool) -> Result<Option<Zer
     if database.exists() {
         let stored = Zeroizing::new(fs::read(database)?);
         let stored = stored.split_first().filter(|(tag, _)| **tag == RLP_32).map(|(_, bytes)| bytes);
-        let bytes: [u8; 32] = stored.and_then(|bytes| bytes.try_into().ok()).ok_or("MASTER_SEED is no RLP of 32 bytes")?;
+        let bytes: [u8; 32] =
+            stored.and_then(|bytes| bytes.try_into().ok()).ok_or("MASTER_SEED is no RLP of 32 bytes")?;
         return Ok(Some(Zeroizing::new(bytes)));
     }
     if !configured.is_empty() {
