@@ -16,6 +16,7 @@ use quorumkeep_store::files::FilesError;
 use crate::report::Report;
 
 mod custody;
+mod ten;
 
 /// The result of a command.
 pub type Result<T> = core::result::Result<T, Failure>;
@@ -95,6 +96,8 @@ codes! {
     BadPlan = "bad_plan", 3, "A sharing of that kind is not possible.", "Choose 2 <= t <= n, or groups of one member; at most 16 groups of 16 members.";
     BadSecret = "bad_secret", 3, "The secret cannot be shared in that way.", "The message says which lengths are possible.";
     BadPassphrase = "bad_passphrase", 3, "A passphrase has characters that are not possible.", "SLIP-39 knows printable ASCII only, so that every device can enter it.";
+    BadDeviceFile = "bad_device_file", 3, "A file does not hold what a device prints.", "docs/ten.md shows how to ask the device.";
+    BadBackup = "bad_backup", 3, "A file is no backup of a TEN secret, or was changed.", "Take another copy of the backup, or another backup.";
 
     FileExists = "file_exists", 4, "A file exists and is not overwritten.", "Choose another path, or move the file away. Output files can be replaced with --force; keys cannot.";
     Refused = "refused", 4, "The rules of the network do not allow it.", "The message names the rule.";
@@ -152,10 +155,15 @@ codes! {
     SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";
     ShareSubmitted = "share_submitted", 4, "The share was submitted already.", "It counts once; another guardian has to submit.";
     ShareBad = "share_bad", 3, "The share is not the one that the manifest commits to.", "The message says what is wrong with it; fetch it again or ask another guardian.";
+    ZeroSecret = "zero_secret", 4, "The secret is all zeros.", "It was made from a node that had lost its secret. Take an earlier backup, or one of another node.";
+    BackupUntrusted = "backup_untrusted", 4, "The backup is not signed by anybody who is trusted.", "Give the key of its signer with --signer, if you know it from elsewhere.";
+    OtherInstance = "other_instance", 4, "The backup or the key is of another network or gateway.", "Look for the one of this instance; nothing was opened.";
+    RestoreUnsafe = "restore_unsafe", 4, "A restart would not run on the restored secret.", "The message names what is in the way; nothing was opened.";
     TextInvalid = "text_invalid", 3, "A text, key or number is empty, too long or not valid.", "The message says which.";
     NotRecognised = "not_recognised", 1, "What was recovered is not the right secret.", "Nothing was written. Compare manifest and shares with the guardians.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
+    RpcKeyDiffers = "rpc_key_differs", 5, "ALARM: the secret is not that of the network.", "Nothing was written. Somebody may have served a secret of his own when the backup was made; take an earlier one.";
     AuditDamaged = "audit_damaged", 5, "ALARM: an audit log is not what was signed.", "Keep the files for inspection. Compare with an exported copy, and with checkpoints that others keep.";
     AuditForked = "audit_forked", 5, "ALARM: an audit log does not continue an earlier checkpoint of it.", "It was shortened, replaced by an old copy, or there are two. Keep both checkpoints: together they prove it.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";

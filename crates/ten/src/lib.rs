@@ -10,6 +10,7 @@
 //! | [`secret`] | what is inside: 32 bytes, and how the right ones are recognised |
 //! | [`ciphertext`] | the 145 bytes, opened with a backup key or with what a device returns |
 //! | [`container`] | one backup as a signed, public file |
+//! | [`card`] | what is public about a backup key |
 //! | [`artefact`], [`preflight`] | what a restart needs, in upstream's exact forms, and what must be true before and after it |
 //! | [`trezor`] | what a device prints |
 //!
@@ -25,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs))]
 
 pub mod artefact;
+pub mod card;
 pub mod ciphertext;
 pub mod container;
 pub mod identity;
