@@ -60,6 +60,12 @@ struct KeyFrom {
     session_key_file: Option<PathBuf>,
 }
 
+impl KeyFrom {
+    fn is_given(&self) -> bool {
+        self.sealed_file.is_some() || self.key_file.is_some() || self.session_key_file.is_some()
+    }
+}
+
 /// What the node will be.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum RoleArg {
@@ -140,6 +146,9 @@ fn verify_key(text: &str) -> core::result::Result<VerifyKey, String> {
 impl Recover {
     /// Looks, opens, recognises, and only then writes.
     pub fn run(self) -> Result<Report> {
+        if self.words.is_given() && self.key.is_given() {
+            return Err(Failure::usage("give words or another key, not both"));
+        }
         let identity = self.what();
         let captured = self.captured(&identity)?;
         let findings = self.look(captured.rpc_key.as_ref())?;
