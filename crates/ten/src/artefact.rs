@@ -10,6 +10,7 @@
 //! | T4, T5 | node and gateway log their whole configuration at the level info | the level error stands in every artefact |
 //! | T6 | whoever answers for a node can serve his own secret | [`Restored::network`]: the RPC key must be the one known from elsewhere |
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::secret::{GatewayKey, NetworkSecret, RpcKey, SECRET_BYTES, Secret};
@@ -98,7 +99,8 @@ impl Restored {
     /// [`Error::Form`].
     pub fn artefacts(&self, name: &str) -> Result<Vec<Artefact>, Error> {
         let digits = self.secret().to_hex();
-        if *as_node_reads(&digits) != *self.secret().expose() || digits.len() != 2 * SECRET_BYTES {
+        let is_read = as_node_reads(&digits).ct_eq(self.secret().expose());
+        if !bool::from(is_read) || digits.len() != 2 * SECRET_BYTES {
             return Err(Error::Form);
         }
         Ok(match self {
@@ -136,7 +138,7 @@ fn gateway(digits: &str, name: &str) -> Vec<Artefact> {
 
 fn secret_manifest(name: &str, data: &[&str]) -> Artefact {
     let head = ["apiVersion: v1\nkind: Secret\nmetadata:\n  name: ", name, "\ntype: Opaque\nstringData:\n"];
-    artefact("secret.yaml", "Kubernetes Secret", &[&head, data].concat())
+    artefact("secret.yaml", "Kubernetes Secret", &[head.as_slice(), data].concat())
 }
 
 fn artefact(file: &'static str, what: &'static str, parts: &[&str]) -> Artefact {

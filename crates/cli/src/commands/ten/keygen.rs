@@ -182,10 +182,8 @@ impl Keygen {
             canary: canary(&backup_key)?,
             authenticity: None,
         };
-        match card.canary.is_canary(&key)? {
-            true => Ok(card),
-            false => Err(Failure::new(Code::Failed, "the new key does not open its canary")),
-        }
+        let opens = card.canary.is_canary(&key)?;
+        if opens { Ok(card) } else { Err(Failure::new(Code::Failed, "the new key does not open its canary")) }
     }
 
     /// The public key of a device; nothing secret is made.
@@ -227,7 +225,7 @@ impl Keygen {
         }
         let custody: Vec<Value> = seeds.iter().filter(|_| self.for_custody).filter_map(|new| self.for_set(new)).collect();
         for set in &custody {
-            report = report.line(set["command"].as_str().unwrap_or_default());
+            report = report.line(set.get("command").and_then(Value::as_str).unwrap_or_default());
         }
         let keys: Vec<Value> = made.iter().map(row).collect();
         report.field("keys", keys).field("secret_files", secrets).field("custody", custody).field("one_seed", self.one_seed)
