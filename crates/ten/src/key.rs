@@ -214,18 +214,18 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_with_the_reason() {
         let (zero, order) = ("0".repeat(64), "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141");
-        let short = &HEX[..62];
+        let (short, damaged) = (&HEX[..62], SEC1.replacen("MHQ", "MHR", 1));
         for (text, error) in [
             ("", Error::Text),
             (short, Error::Text),
             ("0x", Error::Text),
-            (&zero, Error::Range),
+            (zero.as_str(), Error::Range),
             (order, Error::Range),
             (OTHER_CURVE, Error::Curve),
             (OTHER_CURVE_PKCS8, Error::Curve),
             (ENCRYPTED, Error::Pem),
             (&SEC1[..60], Error::Pem),
-            (&SEC1.replacen("MHQ", "MHR", 1), Error::Pem),
+            (damaged.as_str(), Error::Pem),
         ] {
             assert_eq!(BackupKey::read(text.as_bytes()).err(), Some(error), "{text}");
         }

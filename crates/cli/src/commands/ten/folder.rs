@@ -69,7 +69,11 @@ impl Drop for NewFiles {
             return;
         }
         // The failure that brought us here is the one to tell of.
-        self.files.iter().for_each(|file| drop(destroy(file)));
-        self.folders.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+        for file in &self.files {
+            let _ = destroy(file);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
