@@ -239,6 +239,10 @@ fn two_guardians_bring_the_network_secret_back() {
     let env = fs::read_to_string(kit.path("restore/enclave.env")).unwrap();
     assert_eq!(env, format!("ENCLAVE_SHAREDSECRET={hex}\nENCLAVE_LOG_LEVEL=1\n"));
     recover(&kit, &signer, &good).fails(4, "file_exists");
+    fs::write(kit.path("restore/notes"), "mine").unwrap();
+    assert_eq!(kit.run(&["ten", "wipe", "--dir", "restore"]).ok()["folder_removed"], false);
+    assert_eq!(fs::read_dir(kit.path("restore")).unwrap().count(), 1);
+    kit.run(&["ten", "wipe", "--dir", "restore"]).fails(3, "file_missing");
 }
 
 /// Every way that would restart the wrong thing is refused, and nothing is written.

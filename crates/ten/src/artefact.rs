@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::secret::{GatewayKey, NetworkSecret, RpcKey, SECRET_BYTES, Secret};
 
+/// The names of all artefacts.
+pub const FILES: [&str; 4] = ["enclave.env", "gateway.args", "secret.yaml", "values.yaml"];
+
 /// A secret that is not given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -185,6 +188,7 @@ mod tests {
         let restored = Restored::network(secret(7), rpc_key(7)).unwrap();
         let hex = "07".repeat(32);
         let artefacts = restored.artefacts("ten-enclave").unwrap();
+        assert!(artefacts.iter().all(|artefact| FILES.contains(&artefact.file)));
         let texts: Vec<(&str, &str)> =
             artefacts.iter().map(|artefact| (artefact.file, artefact.text.as_str())).collect();
         let secret = format!(
@@ -207,6 +211,7 @@ mod tests {
     fn artefacts_of_a_gateway_are_what_upstream_reads() {
         let restored = Restored::gateway(secret(7), &Recognise::Nothing).unwrap();
         let artefacts = restored.artefacts("gw").unwrap();
+        assert!(artefacts.iter().all(|artefact| FILES.contains(&artefact.file)));
         let hex = "07".repeat(32);
         assert_eq!(*artefacts[0].text, format!("-encryptionKeySource=hex:{hex}\n-logLevel=error\n"));
         assert!(artefacts[1].text.contains(&format!("  ENCRYPTION_KEY_SOURCE: \"hex:{hex}\"\n")));

@@ -4,6 +4,7 @@ mod decrypt;
 mod folder;
 mod keygen;
 mod recover;
+mod wipe;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -24,6 +25,8 @@ pub enum Ten {
     Decrypt(decrypt::Decrypt),
     /// Recovers a secret with words, a recovery session or a device, and writes what a restart needs.
     Recover(Box<recover::Recover>),
+    /// Overwrites and removes the files of a recovery.
+    Wipe(wipe::Wipe),
 }
 
 /// Runs it.
@@ -32,6 +35,7 @@ pub fn run(command: Ten) -> Result<Report> {
         Ten::Keygen(command) => command.run(),
         Ten::Decrypt(command) => command.run(),
         Ten::Recover(command) => command.run(),
+        Ten::Wipe(command) => command.run(),
     }
 }
 
