@@ -189,7 +189,8 @@ mod tests {
             if vector.get("z").is_none() {
                 continue;
             }
-            let (z, iv) = (bytes(&vector["z"]).try_into().unwrap(), bytes(&vector["iv"]).try_into().unwrap());
+            let z: [u8; 32] = bytes(&vector["z"]).try_into().unwrap();
+            let iv: [u8; IV] = bytes(&vector["iv"]).try_into().unwrap();
             assert_eq!(*open(&secret, &sealed).unwrap(), message);
             assert_eq!(*open_agreed(&z, &sealed).unwrap(), message);
             let again = seal_with(&PublicKey::from_secret_scalar(&secret), &message, &scalar("eph_priv"), &iv);

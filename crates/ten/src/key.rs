@@ -156,7 +156,7 @@ impl BackupPublicKey {
 
 impl fmt::Display for BackupPublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Hex(self.0).fmt(f)
+        fmt::Display::fmt(&Hex(self.0), f)
     }
 }
 
