@@ -76,7 +76,11 @@ fn decrypt_writes_exactly_the_32_bytes_for_every_form_of_key_and_ciphertext() {
 fn decrypt_reads_keys_that_openssl_made() {
     let kit = Kit::new();
     let run = |arguments: &[&str]| {
-        Command::new("openssl").args(arguments).current_dir(kit.folder.path()).output().is_ok_and(|run| run.status.success())
+        Command::new("openssl")
+            .args(arguments)
+            .current_dir(kit.folder.path())
+            .output()
+            .is_ok_and(|run| run.status.success())
     };
     if !run(&["ecparam", "-name", "secp256k1", "-genkey", "-out", "sec1.pem"]) {
         eprintln!("skipped: there is no openssl here");
@@ -99,11 +103,7 @@ fn decrypt_refuses_with_a_stable_code_and_leaves_no_file() {
     fs::write(kit.path("other"), hex::encode([0x12; 32])).unwrap();
     let text = sealed(&public(KEY), SECRET).to_string();
     let altered = format!("{}{}", &text[..280], if &text[280..281] == "0" { "1" } else { "0" }) + &text[281..];
-    let long = quorumkeep_custody::ecies::seal(
-        &k256_point(&public(KEY)),
-        &[7; 64],
-        &mut OsRng,
-    );
+    let long = quorumkeep_custody::ecies::seal(&k256_point(&public(KEY)), &[7; 64], &mut OsRng);
     let zero = quorumkeep_custody::ecies::seal(&k256_point(&public(KEY)), &[0; 32], &mut OsRng);
     let cases: [(&str, String, i32, &str); 9] = [
         ("empty", String::new(), 3, "bad_ciphertext"),
@@ -195,8 +195,22 @@ fn one_seed_for_all_says_what_it_means() {
     assert!(keys[0] != keys[1] && keys[1] != keys[2]);
     fs::write(kit.path("gw.hex"), sealed(&keys[1], SECRET).to_string()).unwrap();
     let answer = kit.run(&[
-        "ten", "recover", "--network", "uat", "--gateway", "gw-1", "--backup", "gw.hex", "--volume-empty", "--unrecognised",
-        "--card", "keys/gateway-gw-1/backup-key.json", "--out-dir", "restore", "--shares-file", "keys/seed/share-1.txt",
+        "ten",
+        "recover",
+        "--network",
+        "uat",
+        "--gateway",
+        "gw-1",
+        "--backup",
+        "gw.hex",
+        "--volume-empty",
+        "--unrecognised",
+        "--card",
+        "keys/gateway-gw-1/backup-key.json",
+        "--out-dir",
+        "restore",
+        "--shares-file",
+        "keys/seed/share-1.txt",
         "keys/seed/share-2.txt",
     ]);
     assert_eq!(answer.ok()["recognised"], false);
@@ -214,7 +228,8 @@ fn network_backup(kit: &Kit, secret: [u8; 32]) -> String {
 }
 
 fn recover(kit: &Kit, signer: &str, more: &[&str]) -> Answer {
-    let fixed = ["ten", "recover", "--network", "uat", "--backup", "backup.json", "--signer", signer, "--out-dir", "restore"];
+    let fixed =
+        ["ten", "recover", "--network", "uat", "--backup", "backup.json", "--signer", signer, "--out-dir", "restore"];
     kit.run(&[&fixed[..], more].concat())
 }
 
@@ -252,7 +267,8 @@ fn t1_to_t6_recover_refuses() {
     keygen(&kit, &[]).ok();
     let signer = network_backup(&kit, SECRET);
     fs::create_dir_all(kit.path("used/enclave")).unwrap();
-    let (pinned, other, zero) = (rpc_key(SECRET).to_string(), rpc_key([1; 32]).to_string(), RpcKey::OF_ZERO.to_string());
+    let (pinned, other, zero) =
+        (rpc_key(SECRET).to_string(), rpc_key([1; 32]).to_string(), RpcKey::OF_ZERO.to_string());
     let nobody = SignKey::from_seed(&Zeroizing::new([8; 32])).verify_key().0.to_string();
     let gateway_card = ["--card", "keys/gateway-gw-1/backup-key.json"];
     let with = |key: &str, more: &[&str], words: &[&str]| {
@@ -266,7 +282,13 @@ fn t1_to_t6_recover_refuses() {
         ("T6 other", &signer, with(&other, &["--volume-empty"], &TWO), 5, "rpc_key_differs"),
         ("T1 zero", &signer, with(&zero, &["--volume-empty"], &TWO), 5, "rpc_key_differs"),
         ("unsigned", &nobody, with(&pinned, &["--volume-empty"], &TWO), 4, "backup_untrusted"),
-        ("other card", &signer, with(&pinned, &[&["--volume-empty"][..], &gateway_card].concat(), &TWO), 4, "other_instance"),
+        (
+            "other card",
+            &signer,
+            with(&pinned, &[&["--volume-empty"][..], &gateway_card].concat(), &TWO),
+            4,
+            "other_instance",
+        ),
         ("one share", &signer, with(&pinned, &["--volume-empty"], &TWO[..2]), 3, "too_few_shares"),
         ("mixed", &signer, with(&pinned, &["--volume-empty"], &mixed), 3, "mixed_shares"),
         ("foreign", &signer, with(&pinned, &["--volume-empty"], &foreign), 1, "not_recognised"),
@@ -308,7 +330,8 @@ fn a_gateway_is_recognised_by_a_document_and_its_seed_may_come_from_a_custody() 
     fs::write(kit.path("other.json"), document([2; 32])).unwrap();
     fs::create_dir_all(kit.path("data")).unwrap();
     let run = |more: &[&str]| {
-        let fixed = ["ten", "recover", "--network", "uat", "--gateway", "gw-1", "--backup", "gw.hex", "--out-dir", "restore"];
+        let fixed =
+            ["ten", "recover", "--network", "uat", "--gateway", "gw-1", "--backup", "gw.hex", "--out-dir", "restore"];
         let key = ["--sealed-file", "seed.age", "--identity", "me.txt", "--card", "keys/gateway-gw-1/backup-key.json"];
         kit.run(&[&fixed[..], &key, &["--volume", "data"], more].concat())
     };
@@ -333,8 +356,17 @@ fn a_device_opens_without_giving_its_key() {
     fs::write(kit.path("device.txt"), format!("public_key: {device}\n")).unwrap();
     fs::write(kit.path("proof.txt"), "Challenge: 00\nSignature of challenge: 00\nDevice certificate: 00\n").unwrap();
     let made = kit.run(&[
-        "ten", "keygen", "--network", "uat", "--network-secret", "--device-file", "device.txt", "--authenticity-file",
-        "proof.txt", "--out-dir", "keys",
+        "ten",
+        "keygen",
+        "--network",
+        "uat",
+        "--network-secret",
+        "--device-file",
+        "device.txt",
+        "--authenticity-file",
+        "proof.txt",
+        "--out-dir",
+        "keys",
     ]);
     assert_eq!(made.ok()["keys"][0]["authenticity"], "unverified");
     assert_eq!(card(&kit, "network-secret")["mode"], "device");

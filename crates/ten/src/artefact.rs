@@ -125,7 +125,11 @@ pub struct Artefact {
 
 fn network(digits: &str, name: &str) -> Vec<Artefact> {
     vec![
-        artefact("enclave.env", "environment of the enclave", &["ENCLAVE_SHAREDSECRET=", digits, "\nENCLAVE_LOG_LEVEL=1\n"]),
+        artefact(
+            "enclave.env",
+            "environment of the enclave",
+            &["ENCLAVE_SHAREDSECRET=", digits, "\nENCLAVE_LOG_LEVEL=1\n"],
+        ),
         secret_manifest(name, &["  ENCLAVE_SHAREDSECRET: \"", digits, "\"\n  ENCLAVE_LOG_LEVEL: \"1\"\n"]),
         artefact("values.yaml", "Helm values", &["enclave:\n  sharedSecret: \"", digits, "\"\n  log:\n    level: 1\n"]),
     ]

@@ -92,7 +92,9 @@ mod tests {
         let file = card.to_file();
         assert_eq!(KeyCard::from_file(&file), Ok(card));
         let text = String::from_utf8(file).unwrap();
-        for other in [text.replace("\"mode\"", "\"secret\":1,\"mode\""), text.replace("software", "paper"), String::new()] {
+        for other in
+            [text.replace("\"mode\"", "\"secret\":1,\"mode\""), text.replace("software", "paper"), String::new()]
+        {
             assert!(KeyCard::from_file(other.as_bytes()).is_err(), "{other}");
         }
     }

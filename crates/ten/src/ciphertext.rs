@@ -4,9 +4,9 @@
 
 use std::fmt;
 
+use quorumkeep_curves::tags;
 use quorumkeep_custody::bytes::Hex;
 use quorumkeep_custody::{canonical, ecies};
-use quorumkeep_curves::tags;
 use rand_core::CryptoRngCore;
 use serde::{Deserialize, Serialize};
 

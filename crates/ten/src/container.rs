@@ -104,7 +104,8 @@ impl Backup {
     ) -> Result<Self, Error> {
         let Origin { source, time_ms } = origin;
         let sha256 = Hex(sha256(ciphertext.as_bytes()));
-        let new = Self { form: FORM, identity, major_version, backup_key, ciphertext, sha256, rpc_key, source, time_ms };
+        let new =
+            Self { form: FORM, identity, major_version, backup_key, ciphertext, sha256, rpc_key, source, time_ms };
         new.check()?;
         Ok(new)
     }

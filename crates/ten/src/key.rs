@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn one_key_in_every_form() {
-        let with_parameters = format!("-----BEGIN EC PARAMETERS-----\nBgUrgQQACg==\n-----END EC PARAMETERS-----\n{SEC1}");
+        let with_parameters =
+            format!("-----BEGIN EC PARAMETERS-----\nBgUrgQQACg==\n-----END EC PARAMETERS-----\n{SEC1}");
         let (prefixed, line, upper) = (format!("0x{HEX}"), format!("{HEX}\n"), HEX.to_uppercase());
         let crlf = SEC1.replace('\n', "\r\n");
         for text in [HEX, &prefixed, &line, &upper, SEC1, &with_parameters, &crlf, PKCS8] {

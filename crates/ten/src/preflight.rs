@@ -136,7 +136,11 @@ pub fn refusal(findings: &[Finding]) -> Option<&Finding> {
 #[must_use]
 pub fn after(answers: &RpcKey, restored: &RpcKey) -> Finding {
     if answers.is_of_zero() {
-        return found("zero_secret", Level::Refused, "the node runs on 32 zero bytes: stop it, empty its volume, correct the setting");
+        return found(
+            "zero_secret",
+            Level::Refused,
+            "the node runs on 32 zero bytes: stop it, empty its volume, correct the setting",
+        );
     }
     if answers == restored {
         found("restored", Level::Ok, "the node runs on the restored secret")

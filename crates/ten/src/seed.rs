@@ -100,11 +100,7 @@ impl Seed {
 ///
 /// A custody may hold either: the seed from which a key is derived, or a private key of 32 bytes.
 #[must_use]
-pub fn recognise(
-    recovered: Zeroizing<Vec<u8>>,
-    identity: &Identity,
-    public: &BackupPublicKey,
-) -> Option<BackupKey> {
+pub fn recognise(recovered: Zeroizing<Vec<u8>>, identity: &Identity, public: &BackupPublicKey) -> Option<BackupKey> {
     let is_it = |key: &BackupKey| bool::from(key.public().as_bytes().ct_eq(public.as_bytes()));
     let own = recovered.as_slice().try_into().ok().and_then(|bytes| BackupKey::from_bytes(bytes).ok()).filter(is_it);
     own.or_else(|| Seed::new(recovered).ok()?.backup_key(identity).ok().filter(is_it))
@@ -174,7 +170,7 @@ mod tests {
             assert_eq!(*combined.secret, bytes(&vector["master_secret"]));
             let identity: Identity = text(&vector["identity_uri"]).parse().unwrap();
             let path: Vec<u32> = serde_json::from_value(vector["path"].clone()).unwrap();
-            assert_eq!(*identity.path(), path);
+            assert_eq!(identity.path().to_vec(), path);
             let key = Seed::new(combined.secret).unwrap().backup_key(&identity).unwrap();
             assert_eq!(key.public().to_string(), text(&vector["backup_pubkey_compressed"]));
             let private = BackupKey::read(text(&vector["backup_privkey"]).as_bytes()).unwrap();

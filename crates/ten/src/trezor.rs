@@ -83,8 +83,18 @@ fn field(file: &[u8], name: &str) -> Option<Zeroizing<String>> {
     let named = format!("\"{name}\"");
     let digits = match (text.starts_with('{'), text.contains(':')) {
         // A JSON parser would leave copies of the secret behind; the value is a plain string of digits.
-        (true, _) => text.split_once(&named)?.1.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?,
-        (false, true) => text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix(':'))?.trim(),
+        (true, _) => text
+            .split_once(&named)?
+            .1
+            .trim_start()
+            .strip_prefix(':')?
+            .trim_start()
+            .strip_prefix('"')?
+            .split('"')
+            .next()?,
+        (false, true) => {
+            text.lines().find_map(|line| line.trim().strip_prefix(name)?.trim_start().strip_prefix(':'))?.trim()
+        }
         (false, false) => text,
     };
     Some(Zeroizing::new(digits.strip_prefix("0x").unwrap_or(digits).to_owned()))

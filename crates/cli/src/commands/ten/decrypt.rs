@@ -26,7 +26,12 @@ is a new file that only you can read. Nothing is compared with the network here:
 #[command(after_help = HELP)]
 pub struct Decrypt {
     /// The private backup key: 64 hex digits, or PEM (SEC 1 or PKCS #8).
-    #[arg(long, value_name = "FILE", required_unless_present = "session_key_file", conflicts_with = "session_key_file")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "session_key_file",
+        conflicts_with = "session_key_file"
+    )]
     key_file: Option<PathBuf>,
     /// Instead of a key, what a device returned for exactly this ciphertext.
     #[arg(long, value_name = "FILE")]

@@ -106,7 +106,10 @@ impl Keygen {
     fn make(&self, identities: &[Identity]) -> Result<Report> {
         let seeds = self.seeds(identities)?;
         if self.one_seed && identities.len() > 1 {
-            warn(&format!("one seed for {} secrets: whoever recovers one of them has the keys of all", identities.len()));
+            warn(&format!(
+                "one seed for {} secrets: whoever recovers one of them has the keys of all",
+                identities.len()
+            ));
         }
         let mut files = NewFiles::below(&self.out_dir)?;
         let (mut made, mut secrets) = (Vec::new(), Vec::new());
@@ -129,11 +132,8 @@ impl Keygen {
     }
 
     fn seeds(&self, identities: &[Identity]) -> Result<Vec<NewSeed>> {
-        let folders = if self.one_seed {
-            vec!["seed".to_owned()]
-        } else {
-            identities.iter().map(Identity::file_name).collect()
-        };
+        let folders =
+            if self.one_seed { vec!["seed".to_owned()] } else { identities.iter().map(Identity::file_name).collect() };
         folders.into_iter().map(|folder| self.seed(folder)).collect()
     }
 
@@ -211,7 +211,9 @@ impl Keygen {
         let path = files.public(&format!("{}/{CARD}", identity.file_name()), &card.to_file())?;
         files.keep();
         let report = self.report(&[Made { card, path }], &[], &[]);
-        Ok(report.line("The device's proof of authenticity is UNVERIFIED. Open the canary with the device before you rely on it."))
+        Ok(report.line(
+            "The device's proof of authenticity is UNVERIFIED. Open the canary with the device before you rely on it.",
+        ))
     }
 
     fn report(&self, made: &[Made], seeds: &[NewSeed], secrets: &[PathBuf]) -> Report {
@@ -223,12 +225,17 @@ impl Keygen {
         for path in secrets {
             report = report.line(format!("  secret: {}", path.display()));
         }
-        let custody: Vec<Value> = seeds.iter().filter(|_| self.for_custody).filter_map(|new| self.for_set(new)).collect();
+        let custody: Vec<Value> =
+            seeds.iter().filter(|_| self.for_custody).filter_map(|new| self.for_set(new)).collect();
         for set in &custody {
             report = report.line(set.get("command").and_then(Value::as_str).unwrap_or_default());
         }
         let keys: Vec<Value> = made.iter().map(row).collect();
-        report.field("keys", keys).field("secret_files", secrets).field("custody", custody).field("one_seed", self.one_seed)
+        report
+            .field("keys", keys)
+            .field("secret_files", secrets)
+            .field("custody", custody)
+            .field("one_seed", self.one_seed)
     }
 
     /// How a custody takes the seed: as a key of its own, recognised by the point that belongs to it as a number.
@@ -245,7 +252,8 @@ impl Keygen {
 }
 
 fn canary(key: &BackupPublicKey) -> Result<Ciphertext> {
-    Ciphertext::canary(key, &mut OsRng).ok_or_else(|| Failure::new(Code::BadKey, "nothing can be encrypted to this key"))
+    Ciphertext::canary(key, &mut OsRng)
+        .ok_or_else(|| Failure::new(Code::BadKey, "nothing can be encrypted to this key"))
 }
 
 fn setting(card: &KeyCard) -> String {

@@ -203,7 +203,9 @@ impl Recover {
         };
         if let Some(refused) = preflight::refusal(&findings) {
             let message = format!("{}: {}", refused.code, refused.text);
-            return Err(Failure::new(Code::RestoreUnsafe, message).with_report(Report::default().field("findings", &findings)));
+            return Err(
+                Failure::new(Code::RestoreUnsafe, message).with_report(Report::default().field("findings", &findings))
+            );
         }
         if let (Some(recorded), Some(pinned)) = (recorded, &self.rpc_key)
             && recorded != pinned
@@ -211,7 +213,10 @@ impl Recover {
             let message = format!("the backup was made of a network with the RPC key {recorded}, expected is {pinned}");
             return Err(Failure::new(Code::RpcKeyDiffers, message));
         }
-        findings.iter().filter(|finding| finding.level == preflight::Level::Warning).for_each(|finding| warn(finding.text));
+        findings
+            .iter()
+            .filter(|finding| finding.level == preflight::Level::Warning)
+            .for_each(|finding| warn(finding.text));
         Ok(findings)
     }
 
@@ -246,7 +251,9 @@ impl Recover {
         }
         let key = self.backup_key(identity, captured.key.as_ref())?;
         ciphertext.open(&key).map_err(|error| match error {
-            NotOpened::Key => Failure::new(Code::DecryptFailed, "the key is right, but the backup is for another key or was changed"),
+            NotOpened::Key => {
+                Failure::new(Code::DecryptFailed, "the key is right, but the backup is for another key or was changed")
+            }
             error => error.into(),
         })
     }
@@ -349,7 +356,8 @@ fn unreadable(volume: &Path, error: &std::io::Error) -> Failure {
 fn unseal(sealed: &Path, identity: &Path) -> Result<Zeroizing<Vec<u8>>> {
     super::warn_if_open(identity);
     let text = read_bounded(identity, SEALED_BYTES_MAX)?;
-    let bad = || Failure::new(Code::BadKey, format!("{} holds no identity of age (AGE-SECRET-KEY-1...)", identity.display()));
+    let bad =
+        || Failure::new(Code::BadKey, format!("{} holds no identity of age (AGE-SECRET-KEY-1...)", identity.display()));
     let text = core::str::from_utf8(&text).map_err(|_| bad())?;
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let key: age::x25519::Identity = lines.next().and_then(|line| line.parse().ok()).ok_or_else(bad)?;
