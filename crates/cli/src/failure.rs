@@ -15,6 +15,8 @@ use quorumkeep_store::files::FilesError;
 
 use crate::report::Report;
 
+// The fuzz targets include this file from elsewhere.
+#[path = "failure/custody.rs"]
 mod custody;
 mod ten;
 

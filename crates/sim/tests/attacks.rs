@@ -7,10 +7,10 @@ use std::path::Path;
 
 const TABLE: &str = include_str!("../../../docs/attacks.md");
 
-/// `V1` to `V14`, with the six of `V8`, `R1` to `R15`, `B1` to `B7`, `P6` to `P9` and `P11`.
+/// `V1` to `V14`, with the six of `V8`, `R1` to `R15`, `B1` to `B7`, `P4`, `P6` to `P9` and `P11`.
 fn attacks() -> BTreeSet<String> {
     let backups = (1..=7).map(|number| format!("B{number}"));
-    let people = [6, 7, 8, 9, 11].map(|number| format!("P{number}"));
+    let people = [4, 6, 7, 8, 9, 11].map(|number| format!("P{number}"));
     let sharing = (1..=14).filter(|number| *number != 8).map(|number| format!("V{number}"));
     let complaints = ('a'..='f').map(|letter| format!("V8{letter}"));
     sharing.chain(complaints).chain((1..=15).map(|number| format!("R{number}"))).chain(backups).chain(people).collect()

@@ -117,7 +117,7 @@ impl Remote {
         self.client.get_json("/custody/guardians").await
     }
 
-    /// The registered guardians with what shows that people stand behind their keys: only [`Register::guardian`] says so.
+    /// The registered guardians with what shows that people stand behind their keys: only [`Register::check`] says so.
     ///
     /// # Errors
     /// [`Error`].

@@ -42,6 +42,7 @@ macro_rules! only_tls13_signatures {
         }
     };
 }
+#[cfg(feature = "grpc")]
 pub(crate) use only_tls13_signatures;
 
 mod binding;

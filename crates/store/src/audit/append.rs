@@ -78,14 +78,14 @@ fn append_to(
     let head = sign(key, &edge)?;
     insert_entries(tx, first, &encoded, &head)?;
     let sql = "INSERT OR REPLACE INTO audit_head (id, edge, last_ms, note) VALUES (1, ?1, ?2, ?3)";
-    tx.prepare_cached(sql)?.execute(params![edge.roots().concat(), to_sql(last_ms)?, head.note])?;
+    tx.prepare(sql)?.execute(params![edge.roots().concat(), to_sql(last_ms)?, head.note])?;
     Ok(head)
 }
 
 /// The rows of the entries, the last of them with the signature over the head.
 fn insert_entries(tx: &Transaction<'_>, first: u64, encoded: &[Vec<u8>], head: &Head) -> Result<(), StoreError> {
     let signature = Checkpoint::bare_signature(&head.note);
-    let mut insert = tx.prepare_cached("INSERT INTO audit_entries (seq, entry, signature) VALUES (?1, ?2, ?3)")?;
+    let mut insert = tx.prepare("INSERT INTO audit_entries (seq, entry, signature) VALUES (?1, ?2, ?3)")?;
     for (seq, bytes) in (first..).zip(encoded) {
         let signature = signature.as_ref().filter(|_| seq + 1 == head.size);
         insert.execute(params![to_sql(seq)?, bytes, signature]).map_err(taken)?;
@@ -123,7 +123,7 @@ fn taken(error: rusqlite::Error) -> StoreError {
 
 fn insert_node(tx: &Transaction<'_>, level: u8, place: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
     let sql = "INSERT INTO audit_nodes (level, place, hash) VALUES (?1, ?2, ?3)";
-    tx.prepare_cached(sql)?.execute(params![level, to_sql(place)?, hash]).map_err(taken)?;
+    tx.prepare(sql)?.execute(params![level, to_sql(place)?, hash]).map_err(taken)?;
     Ok(())
 }
 

@@ -47,7 +47,7 @@ impl HeadRow {
     pub fn load(conn: &Connection) -> Result<Option<Self>, StoreError> {
         let sql = "SELECT edge, last_ms, note, (SELECT max(seq) FROM audit_entries) FROM audit_head WHERE id = 1";
         let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?));
-        let Some((edge, last_ms, note, last_seq)) = conn.prepare_cached(sql)?.query_row([], columns).optional()? else {
+        let Some((edge, last_ms, note, last_seq)) = conn.query_row(sql, [], columns).optional()? else {
             return Ok(None);
         };
         Ok(Some(Self { edge, last_ms: from_sql(last_ms)?, note, last_seq: last_seq.map(from_sql).transpose()? }))
