@@ -18,6 +18,7 @@ use crate::report::Report;
 // The fuzz targets include this file from elsewhere.
 #[path = "failure/custody.rs"]
 mod custody;
+#[path = "failure/ten.rs"]
 mod ten;
 
 /// The result of a command.
