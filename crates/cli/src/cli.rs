@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     app, audit, backup, board, custody, decrypt, encrypt, evidence, identity, network, node, operator, person,
-    recipient, slip39, status, vss,
+    recipient, slip39, status, ten, vss,
 };
 
 /// Keys that no machine holds.
@@ -81,6 +81,9 @@ pub enum Command {
     /// Secrets as words on paper: SLIP-39.
     #[command(subcommand)]
     Slip39(slip39::Slip39),
+    /// TEN networks: the network secret and the keys of gateways, backed up and brought back.
+    #[command(subcommand)]
+    Ten(ten::Ten),
     /// The main job, on this machine: real processes, real TLS, real databases.
     Demo(crate::demo::Demo),
     /// The version of this program.

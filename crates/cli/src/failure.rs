@@ -18,6 +18,10 @@ use crate::report::Report;
 // The fuzz targets include this file from elsewhere.
 #[path = "failure/custody.rs"]
 mod custody;
+#[path = "failure/ten.rs"]
+mod ten;
+#[path = "failure/ten_source.rs"]
+mod ten_source;
 
 /// The result of a command.
 pub type Result<T> = core::result::Result<T, Failure>;
@@ -97,6 +101,8 @@ codes! {
     BadPlan = "bad_plan", 3, "A sharing of that kind is not possible.", "Choose 2 <= t <= n, or groups of one member; at most 16 groups of 16 members.";
     BadSecret = "bad_secret", 3, "The secret cannot be shared in that way.", "The message says which lengths are possible.";
     BadPassphrase = "bad_passphrase", 3, "A passphrase has characters that are not possible.", "SLIP-39 knows printable ASCII only, so that every device can enter it.";
+    BadDeviceFile = "bad_device_file", 3, "A file does not hold what a device prints.", "docs/ten.md shows how to ask the device.";
+    BadBackup = "bad_backup", 3, "A file is no backup of a TEN secret, or was changed.", "Take another copy of the backup, or another backup.";
 
     FileExists = "file_exists", 4, "A file exists and is not overwritten.", "Choose another path, or move the file away. Output files can be replaced with --force; keys cannot.";
     Refused = "refused", 4, "The rules of the network do not allow it.", "The message names the rule.";
@@ -154,13 +160,42 @@ codes! {
     SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";
     ShareSubmitted = "share_submitted", 4, "The share was submitted already.", "It counts once; another guardian has to submit.";
     ShareBad = "share_bad", 3, "The share is not the one that the manifest commits to.", "The message says what is wrong with it; fetch it again or ask another guardian.";
+    ZeroSecret = "zero_secret", 4, "The secret is all zeros.", "It was made from a node that had lost its secret. Take an earlier backup, or one of another node.";
+    BackupUntrusted = "backup_untrusted", 4, "The backup is not signed by anybody who is trusted.", "Give the key of its signer with --signer, if you know it from elsewhere.";
+    OtherInstance = "other_instance", 4, "The backup or the key is of another network or gateway.", "Look for the one of this instance; nothing was opened.";
+    RestoreUnsafe = "restore_unsafe", 4, "A restart would not run on the restored secret.", "The message names what is in the way; nothing was opened.";
     TextInvalid = "text_invalid", 3, "A text, key or number is empty, too long or not valid.", "The message says which.";
     NotRecognised = "not_recognised", 1, "What was recovered is not the right secret.", "Nothing was written. Compare manifest and shares with the guardians.";
 
     GroupKeyChanged = "group_key_changed", 5, "ALARM: the network shows another group key than the pinned one.", "Do not encrypt or decrypt. A group key never changes: ask the operators through another channel what happened.";
+    RpcKeyDiffers = "rpc_key_differs", 5, "ALARM: the secret is not that of the network.", "Nothing was written. Somebody may have served a secret of his own when the backup was made; take an earlier one.";
     AuditDamaged = "audit_damaged", 5, "ALARM: an audit log is not what was signed.", "Keep the files for inspection. Compare with an exported copy, and with checkpoints that others keep.";
     AuditForked = "audit_forked", 5, "ALARM: an audit log does not continue an earlier checkpoint of it.", "It was shortened, replaced by an old copy, or there are two. Keep both checkpoints: together they prove it.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";
+
+    InventoryFailed = "inventory_failed", 4, "Something of a TEN network is not as its backups need it.", "The answer names every finding; docs/ten.md explains them.";
+    NodeWithoutSecret = "node_without_secret", 4, "The node has no network secret.", "Ask a node that has joined the network, or wait until this one has.";
+    NodeRefused = "node_refused", 4, "The node refuses.", "The message is the node's own.";
+    MethodUnknown = "method_unknown", 4, "The node does not know backups.", "Check the URL and its port; nodes before December 2025 have no ten_backupSharedSecret.";
+    GatewayWithoutKey = "gateway_without_key", 4, "The gateway has no key to back up.", "With -dbType=sqlite there is none.";
+    GatewayEncryptFailed = "gateway_encrypt_failed", 4, "The gateway could not encrypt its key.", "The message is the gateway's own.";
+    GatewayRefused = "gateway_refused", 4, "The gateway answers with something else than a backup.", "The message is the gateway's own, under status 200.";
+    BackupKeyMissing = "backup_key_missing", 4, "No backup key is configured there.", "Set ENCLAVE_BACKUPENCRYPTIONKEY of a node, -backupEncryptionKey of a gateway: quorumkeep ten keygen";
+    BackupKeyFormat = "backup_key_format", 4, "The backup key that is configured there is not hexadecimal, or begins with 0x.", "A node wants 66 hexadecimal digits and nothing in front of them.";
+    BackupKeyInvalid = "backup_key_invalid", 4, "The backup key that is configured there is no compressed point.", "Configure what quorumkeep ten keygen printed.";
+    SourceRedirects = "source_redirects", 4, "A node or gateway sends elsewhere.", "Redirects are not followed. Give the right URL, if you know that it is right.";
+    TlsCertificate = "tls_certificate", 4, "A certificate is refused.", "Give the roots that signed it with --roots, and the name that is in it.";
+    TlsFailed = "tls_failed", 4, "No TLS 1.3 with the server.", "Check the port; http:// and ws:// are without TLS.";
+    TlsNoRoots = "tls_no_roots", 3, "There are no root certificates.", "Give them with --roots FILE.";
+    AnswerTooLarge = "answer_too_large", 4, "An answer is larger than it may be.", "What answers there is no node or gateway of TEN.";
+    AnswerMalformed = "answer_malformed", 4, "An answer is not that of a node or gateway of TEN.", "Check the URL; the message has the beginning of the answer.";
+    InventoryAlarm = "inventory_alarm", 5, "ALARM: something of a TEN network shows that somebody lies, or that its secret is open.", "The answer names every finding; docs/ten.md explains them.";
+    NetworkSplit = "network_split", 5, "ALARM: nodes of one TEN network run on different secrets.", "Nothing was kept. Find out which of them is the network.";
+    SourceUnreachable = "source_unreachable", 6, "A node or gateway is unreachable.", "Check the URL and that it runs.";
+    SourceTimeout = "source_timeout", 6, "A node or gateway took too long.", "Try again, or give it more time with --timeout.";
+    SourceBroken = "source_broken", 6, "The connection to a node or gateway broke.", "Try again; check that it speaks HTTP on that port.";
+    SourceStatus = "source_status", 6, "A node or gateway answered with an HTTP status that is not 200.", "The message has its text.";
+    SourceWebsocket = "source_websocket", 6, "A node speaks no WebSocket there.", "Nodes have another port for WebSockets (81) than for HTTP (80).";
 
     Unreachable = "unreachable", 6, "Too few servers answer.", "Check the addresses and that the servers run: quorumkeep status";
     TooFewPartials = "too_few_partials", 6, "Fewer nodes than the threshold gave a good partial signature.", "The message names what each node answered; try again when more of them are online.";

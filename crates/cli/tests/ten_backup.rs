@@ -59,6 +59,7 @@ fn node(kit: &Kit, program: &Path, database: &str, secret: &str) -> Running {
 fn gateway(kit: &Kit, program: &Path, name: &str, more: &[&str]) -> Running {
     let folder = kit.path(name);
     let mut arguments = vec!["gateway".to_owned(), "-encryptionKeySource=new".to_owned()];
+    arguments.extend(["-insideEnclave", "-dbType=cosmosDB"].map(str::to_owned));
     arguments.extend(["data", "cosmos"].map(|flag| format!("-{flag}={}", folder.display())));
     arguments.extend(more.iter().map(|&flag| flag.to_owned()));
     start(program, &arguments, &[])
@@ -114,7 +115,7 @@ fn the_key_of_a_gateway_is_taken_and_its_texts_are_errors() {
     let good = gateway(&kit, &program, "gw-01", &[&format!("-backupEncryptionKey=0x{OTHER}")]);
     let named = format!("gw-01={}", good.url);
     let taken = kit.run(&backup(&["--gateway", &named, "--backup-key", OTHER])).ok();
-    assert!(taken["rpc_key"].is_null() && taken["gateway"] == "gw-01", "{taken}");
+    assert!(taken["rpc_key"].is_null() && taken["identity"] == "ten://backup@testnet/gateway/gw-01", "{taken}");
     let bare = gateway(&kit, &program, "gw-02", &[]);
     let named = format!("gw-02={}", bare.url);
     kit.run(&backup(&["--gateway", &named, "--backup-key", OTHER])).fails(4, "backup_key_missing");

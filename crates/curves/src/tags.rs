@@ -191,6 +191,10 @@ tags! {
     CUSTODY_CONTAINER = "QUORUMKEEP_CUSTODY_CONTAINER_V1";
     /// The keys of a guardian, a person or a process, derived from one seed.
     CUSTODY_KEYS = "QUORUMKEEP_CUSTODY_KEYS_V1";
+    /// What signs the container of a TEN backup.
+    TEN_BACKUP = "QUORUMKEEP_TEN_BACKUP_V1";
+    /// The known secret in a canary: a ciphertext that shows that a backup key opens.
+    TEN_CANARY = "QUORUMKEEP_TEN_CANARY_V1";
 }
 
 #[cfg(test)]

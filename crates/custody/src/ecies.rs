@@ -67,7 +67,7 @@ fn seal_with(to: &PublicKey, message: &[u8], ephemeral: &NonZeroScalar, iv: &[u8
     let mut text = Zeroizing::new(message.to_vec());
     keys.cipher(iv).apply_keystream(&mut text);
     sealed.extend_from_slice(&text);
-    let tag = keys.mac(iv, &text).finalize().into_bytes();
+    let tag = keys.mac(iv, &text, &[]).finalize().into_bytes();
     sealed.extend_from_slice(&tag);
     sealed
 }
@@ -77,18 +77,44 @@ fn seal_with(to: &PublicKey, message: &[u8], ephemeral: &NonZeroScalar, iv: &[u8
 /// # Errors
 /// [`Error`].
 pub fn open(secret: &NonZeroScalar, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let (point, rest) = sealed.split_at_checked(POINT).ok_or(Error::Length)?;
-    let (iv, rest) = rest.split_first_chunk::<IV>().ok_or(Error::Length)?;
-    let (text, tag) = rest.split_last_chunk::<TAG>().ok_or(Error::Length)?;
-    if point.first() != Some(&4) {
-        return Err(Error::Point);
+    let parts = Parts::of(sealed)?;
+    parts.open(&Keys::agree(secret, &parts.point), &[])
+}
+
+/// Opens it with `z = x(d*R)`, 32 bytes, where a device that keeps the secret `d` for itself has given `d*R`.
+///
+/// # Errors
+/// [`Error`].
+pub fn open_agreed(z: &[u8; 32], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    Parts::of(sealed)?.open(&Keys::derive(z), &[])
+}
+
+/// A sealed message, taken apart.
+struct Parts<'a> {
+    point: PublicKey,
+    iv: &'a [u8; IV],
+    text: &'a [u8],
+    tag: &'a [u8; TAG],
+}
+
+impl<'a> Parts<'a> {
+    fn of(sealed: &'a [u8]) -> Result<Self, Error> {
+        let (point, rest) = sealed.split_at_checked(POINT).ok_or(Error::Length)?;
+        let (iv, rest) = rest.split_first_chunk::<IV>().ok_or(Error::Length)?;
+        let (text, tag) = rest.split_last_chunk::<TAG>().ok_or(Error::Length)?;
+        if point.first() != Some(&4) {
+            return Err(Error::Point);
+        }
+        let point = PublicKey::from_sec1_bytes(point).map_err(|_| Error::Point)?;
+        Ok(Self { point, iv, text, tag })
     }
-    let point = PublicKey::from_sec1_bytes(point).map_err(|_| Error::Point)?;
-    let keys = Keys::agree(secret, &point);
-    keys.mac(iv, text).verify_slice(tag).map_err(|_| Error::Mac)?;
-    let mut message = Zeroizing::new(text.to_vec());
-    keys.cipher(iv).apply_keystream(&mut message);
-    Ok(message)
+
+    fn open(&self, keys: &Keys, s2: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        keys.mac(self.iv, self.text, s2).verify_slice(self.tag).map_err(|_| Error::Mac)?;
+        let mut message = Zeroizing::new(self.text.to_vec());
+        keys.cipher(self.iv).apply_keystream(&mut message);
+        Ok(message)
+    }
 }
 
 struct Keys {
@@ -98,8 +124,11 @@ struct Keys {
 
 impl Keys {
     fn agree(secret: &NonZeroScalar, public: &PublicKey) -> Self {
-        let z = k256::ecdh::diffie_hellman(secret, public.as_affine());
-        let hash = Sha256::new().chain_update(1_u32.to_be_bytes()).chain_update(z.raw_secret_bytes());
+        Self::derive(k256::ecdh::diffie_hellman(secret, public.as_affine()).raw_secret_bytes())
+    }
+
+    fn derive(z: &[u8]) -> Self {
+        let hash = Sha256::new().chain_update(1_u32.to_be_bytes()).chain_update(z);
         let key: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());
         let (encryption, mac) = key.split_at(16);
         // HMAC fills a short key up to its block with zeros.
@@ -114,9 +143,9 @@ impl Keys {
         Ctr128BE::new((&*self.encryption).into(), iv.into())
     }
 
-    fn mac(&self, iv: &[u8; IV], text: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, iv: &[u8; IV], text: &[u8], s2: &[u8]) -> Hmac<Sha256> {
         let start = <Hmac<Sha256> as Mac>::new((&*self.mac).into());
-        start.chain_update(iv).chain_update(text)
+        start.chain_update(iv).chain_update(text).chain_update(s2)
     }
 }
 
@@ -144,5 +173,40 @@ mod tests {
         }
         let other = NonZeroScalar::random(&mut rng);
         assert_eq!(open(&other, &sealed).unwrap_err(), Error::Mac);
+    }
+
+    /// The messages of go-ethereum's own tests (EIP-8), and two with fixed randomness, byte for byte.
+    #[test]
+    fn vectors_of_go_ethereum() {
+        let Some(vectors) = vectors("ten/ecies_vectors.json") else { return };
+        let bytes = |value: &serde_json::Value| hex::decode(value.as_str().unwrap()).unwrap();
+        for vector in vectors.as_array().unwrap() {
+            let scalar = |name: &str| NonZeroScalar::try_from(bytes(&vector[name]).as_slice()).unwrap();
+            let (secret, sealed, message) = (scalar("priv"), bytes(&vector["ct"]), bytes(&vector["pt"]));
+            let parts = Parts::of(&sealed).unwrap();
+            let opened = parts.open(&Keys::agree(&secret, &parts.point), &bytes(&vector["s2"])).unwrap();
+            assert_eq!(*opened, message, "{}", vector["name"]);
+            if vector.get("z").is_none() {
+                continue;
+            }
+            let z: [u8; 32] = bytes(&vector["z"]).try_into().unwrap();
+            let iv: [u8; IV] = bytes(&vector["iv"]).try_into().unwrap();
+            assert_eq!(*open(&secret, &sealed).unwrap(), message);
+            assert_eq!(*open_agreed(&z, &sealed).unwrap(), message);
+            let again = seal_with(&PublicKey::from_secret_scalar(&secret), &message, &scalar("eph_priv"), &iv);
+            assert_eq!(again, sealed);
+        }
+    }
+
+    fn vectors(path: &str) -> Option<serde_json::Value> {
+        let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/vectors");
+        let folder = std::env::var_os("QUORUMKEEP_VECTORS").map_or_else(|| beside.into(), std::path::PathBuf::from);
+        let Ok(text) = std::fs::read_to_string(folder.join(path)) else {
+            let required = std::env::var_os("QUORUMKEEP_REQUIRE_VECTORS").is_some_and(|value| value == "1");
+            assert!(!required, "the vectors {path} are required and absent");
+            eprintln!("skipped: no vectors at {path}");
+            return None;
+        };
+        Some(serde_json::from_str(&text).unwrap())
     }
 }

@@ -11,7 +11,9 @@
 //! holds the secret of that RPC key shows only when it is opened; a gateway shows nothing about its key at all.
 
 use crate::check::{self, Code, Finding, Level};
-use crate::source::{CIPHERTEXT_BYTES, Error as SourceError, Gateway, Node, POINT_BYTES};
+use crate::ciphertext::Ciphertext;
+use crate::secret::RpcKey;
+use crate::source::{Error as SourceError, Gateway, Node};
 
 /// What was taken. Public.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +21,9 @@ pub struct Capture {
     /// The URL that was asked.
     pub source: String,
     /// The ECIES of 32 bytes.
-    pub ciphertext: [u8; CIPHERTEXT_BYTES],
+    pub ciphertext: Ciphertext,
     /// The RPC key of the network at that time; none of a gateway.
-    pub rpc_key: Option<[u8; POINT_BYTES]>,
+    pub rpc_key: Option<RpcKey>,
     /// What was found about it.
     pub finding: Option<Finding>,
 }
@@ -52,7 +54,7 @@ impl Error {
 ///
 /// # Errors
 /// [`Error::Refused`] for another RPC key than the pinned one, that of the zero secret, and one that changes in between.
-pub async fn network_secret(node: &Node, pinned: Option<&[u8; POINT_BYTES]>) -> Result<Capture, Error> {
+pub async fn network_secret(node: &Node, pinned: Option<&RpcKey>) -> Result<Capture, Error> {
     let source = node.at().to_string();
     let rpc_key = node.rpc_key().await?;
     let finding = check::rpc_key(&source, &rpc_key, pinned);

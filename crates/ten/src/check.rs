@@ -18,13 +18,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::source::{CIPHERTEXT_BYTES, POINT_BYTES};
-
-/// The RPC key of a node that runs on 32 zero bytes: keccak256(keccak256(0^32) || 01) * G.
-pub const RPC_KEY_OF_ZERO: [u8; POINT_BYTES] = [
-    0x03, 0x87, 0x19, 0xf7, 0xd4, 0x14, 0x60, 0x0b, 0x40, 0x3c, 0x64, 0x2b, 0x8d, 0xd8, 0xb3, 0x83, 0x17, 0xbd, 0x91,
-    0x27, 0x98, 0xd8, 0x61, 0x8c, 0x89, 0xd7, 0x02, 0xa0, 0x59, 0x65, 0x54, 0x5f, 0x88,
-];
+use crate::ciphertext::Ciphertext;
+use crate::identity::Identity;
+use crate::key::BackupPublicKey;
+use crate::secret::RpcKey;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -149,7 +146,7 @@ pub enum Reader {
 
 /// Is what is configured the expected key, in the form that the program reads? `text` is none if nobody said.
 #[must_use]
-pub fn configured_key(about: &str, reader: Reader, text: Option<&str>, expected: &[u8; POINT_BYTES]) -> Finding {
+pub fn configured_key(about: &str, reader: Reader, text: Option<&str>, expected: &BackupPublicKey) -> Finding {
     let finding = |code, detail: String| Finding::new(about, code, detail);
     let Some(text) = text else { return finding(Code::KeyUnknown, String::new()) };
     if text.is_empty() {
@@ -160,67 +157,47 @@ pub fn configured_key(about: &str, reader: Reader, text: Option<&str>, expected:
         (Reader::Gateway, Some(digits)) => digits,
         (_, None) => text,
     };
-    let mut key = [0; POINT_BYTES];
-    let decoded = hex::decode_to_slice(digits, &mut key).is_ok();
-    if !decoded || k256::PublicKey::from_sec1_bytes(&key).is_err() {
+    let mut bytes = [0; 33];
+    let decoded = hex::decode_to_slice(digits, &mut bytes).ok();
+    let Some(key) = decoded.and_then(|()| BackupPublicKey::from_bytes(&bytes).ok()) else {
         return finding(Code::KeyMalformed, format!("({} characters)", text.chars().count()));
-    }
-    let code = if key == *expected { Code::KeyExpected } else { Code::KeyOther };
-    finding(code, hex::encode(key))
+    };
+    finding(if key == *expected { Code::KeyExpected } else { Code::KeyOther }, key.to_string())
 }
 
 /// Which secret a node runs on: never on zero, and on the pinned one if one is pinned.
 #[must_use]
-pub fn rpc_key(about: &str, read: &[u8; POINT_BYTES], pinned: Option<&[u8; POINT_BYTES]>) -> Finding {
+pub fn rpc_key(about: &str, read: &RpcKey, pinned: Option<&RpcKey>) -> Finding {
     let code = match pinned {
-        _ if *read == RPC_KEY_OF_ZERO => Code::SecretZero,
+        _ if read.is_of_zero() => Code::SecretZero,
         None => Code::RpcKeyUnpinned,
         Some(pinned) if pinned == read => Code::RpcKeyPinned,
         Some(_) => Code::RpcKeyOther,
     };
-    Finding::new(about, code, hex::encode(read))
+    Finding::new(about, code, read.to_string())
 }
 
 /// Do all nodes of a network run on one secret? `read` is the name and the RPC key of each.
 #[must_use]
-pub fn same_network(network: &str, read: &[(&str, [u8; POINT_BYTES])]) -> Finding {
-    let mut by_key: BTreeMap<[u8; POINT_BYTES], Vec<&str>> = BTreeMap::new();
+pub fn same_network(network: &str, read: &[(&str, RpcKey)]) -> Finding {
+    let mut by_key: BTreeMap<RpcKey, Vec<&str>> = BTreeMap::new();
     read.iter().for_each(|(name, key)| by_key.entry(*key).or_default().push(name));
-    let groups = by_key.iter().map(|(key, names)| format!("{} on {}", names.join(" and "), hex::encode(key)));
+    let groups = by_key.iter().map(|(key, names)| format!("{} on {key}", names.join(" and ")));
     match by_key.len() {
         0 | 1 => Finding::new(network, Code::NetworkOne, ""),
         _ => Finding::new(network, Code::NetworkSplit, groups.collect::<Vec<_>>().join(", ")),
     }
 }
 
-/// Of what something is: a network, and an instance in it (`network-secret`, `gateway/NAME`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// The network.
-    pub network: &'a str,
-    /// The instance.
-    pub instance: &'a str,
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.instance)
-    }
-}
-
 /// Is it of the instance that was asked for?
 #[must_use]
-pub fn instance(about: &str, found: Place<'_>, wanted: Place<'_>) -> Finding {
+pub fn instance(about: &str, found: &Identity, wanted: &Identity) -> Finding {
     let code = match () {
         () if found.network != wanted.network => Code::NetworkWrong,
         () if found.instance != wanted.instance => Code::InstanceWrong,
-        () => Code::InstanceRight,
+        () => return Finding::new(about, Code::InstanceRight, ""),
     };
-    Finding::new(
-        about,
-        code,
-        if code == Code::InstanceRight { String::new() } else { format!("it is of {found}, not of {wanted}") },
-    )
+    Finding::new(about, code, format!("it is of {found}, not of {wanted}"))
 }
 
 /// One instance as it was captured.
@@ -231,9 +208,9 @@ pub struct Captured<'a> {
     /// From where.
     pub source: &'a str,
     /// What came.
-    pub ciphertext: &'a [u8; CIPHERTEXT_BYTES],
+    pub ciphertext: &'a Ciphertext,
     /// For which key it is said to be.
-    pub backup_key: &'a [u8; POINT_BYTES],
+    pub backup_key: &'a BackupPublicKey,
 }
 
 /// Are instances kept apart? One seed with many identities still has a key for each of them.
@@ -241,8 +218,8 @@ pub struct Captured<'a> {
 pub fn separate(network: &str, captured: &[Captured<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     shared(network, captured, Code::SourceShared, |one| one.source.as_bytes(), &mut findings);
-    shared(network, captured, Code::CiphertextShared, |one| one.ciphertext.as_slice(), &mut findings);
-    shared(network, captured, Code::KeyShared, |one| one.backup_key.as_slice(), &mut findings);
+    shared(network, captured, Code::CiphertextShared, |one| one.ciphertext.as_bytes(), &mut findings);
+    shared(network, captured, Code::KeyShared, |one| one.backup_key.as_bytes(), &mut findings);
     if findings.is_empty() {
         findings.push(Finding::new(network, Code::Separate, ""));
     }
@@ -278,22 +255,19 @@ pub fn age(about: &str, captured_ms: u64, now_ms: u64, max_ms: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use k256::elliptic_curve::sec1::ToEncodedPoint;
-    use quorumkeep_curves::hash::keccak256_many;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
 
     use super::*;
+    use crate::key::BackupKey;
+    use crate::secret::{NetworkSecret, Secret};
 
-    fn key(seed: u8) -> [u8; POINT_BYTES] {
-        let secret = k256::SecretKey::from_slice(&[seed; 32]).unwrap();
-        secret.public_key().to_encoded_point(true).as_bytes().try_into().unwrap()
+    fn key(seed: u8) -> BackupPublicKey {
+        BackupKey::from_bytes(&[seed; 32]).unwrap().public()
     }
 
-    /// go-ten `go/enclave/crypto/rpc_key_service.go`: keccak256(keccak256(secret) || 01).
-    #[test]
-    fn the_key_of_the_zero_secret_is_computed() {
-        let scalar = keccak256_many(&[&keccak256_many(&[&[0; 32]]), &[1]]);
-        let point = k256::SecretKey::from_slice(&scalar).unwrap().public_key().to_encoded_point(true);
-        assert_eq!(point.as_bytes(), RPC_KEY_OF_ZERO);
+    fn rpc(seed: u8) -> RpcKey {
+        NetworkSecret::new(Secret::new(&[seed; 32]).unwrap()).rpc_key().unwrap()
     }
 
     #[test]
@@ -306,9 +280,8 @@ mod tests {
 
     #[test]
     fn a_configured_key_is_read_as_the_program_reads_it() {
-        let (mine, digits) = (key(1), hex::encode(key(1)));
-        let other = hex::encode(key(2));
-        let uncompressed = k256::SecretKey::from_slice(&[1; 32]).unwrap().public_key().to_encoded_point(false);
+        let (mine, digits) = (key(1), key(1).to_string());
+        let other = key(2).to_string();
         for (reader, text, code) in [
             (Reader::Node, Some(digits.clone()), Code::KeyExpected),
             (Reader::Node, Some(digits.to_uppercase()), Code::KeyExpected),
@@ -318,7 +291,7 @@ mod tests {
             (Reader::Node, Some(other), Code::KeyOther),
             (Reader::Node, Some(digits[2..].to_owned()), Code::KeyMalformed),
             (Reader::Node, Some(format!("{digits} ")), Code::KeyMalformed),
-            (Reader::Node, Some(hex::encode(uncompressed.as_bytes())), Code::KeyMalformed),
+            (Reader::Node, Some(format!("04{}", "5a".repeat(64))), Code::KeyMalformed),
             (Reader::Node, Some("05".repeat(33)), Code::KeyMalformed),
             (Reader::Gateway, Some(String::new()), Code::KeyMissing),
             (Reader::Gateway, None, Code::KeyUnknown),
@@ -329,39 +302,41 @@ mod tests {
 
     #[test]
     fn a_node_on_zero_is_an_alarm_even_if_that_is_pinned() {
-        assert_eq!(rpc_key("n", &RPC_KEY_OF_ZERO, Some(&RPC_KEY_OF_ZERO)).code, Code::SecretZero);
-        assert_eq!(rpc_key("n", &key(1), Some(&key(1))).code, Code::RpcKeyPinned);
-        assert_eq!(rpc_key("n", &key(1), Some(&key(2))).code, Code::RpcKeyOther);
-        let unpinned = rpc_key("n", &key(1), None);
+        assert_eq!(rpc_key("n", &RpcKey::OF_ZERO, Some(&RpcKey::OF_ZERO)).code, Code::SecretZero);
+        assert_eq!(rpc_key("n", &rpc(1), Some(&rpc(1))).code, Code::RpcKeyPinned);
+        assert_eq!(rpc_key("n", &rpc(1), Some(&rpc(2))).code, Code::RpcKeyOther);
+        let unpinned = rpc_key("n", &rpc(1), None);
         assert_eq!((unpinned.code, unpinned.level), (Code::RpcKeyUnpinned, Level::Unknown));
     }
 
     #[test]
     fn nodes_of_a_network_run_on_one_secret() {
         assert_eq!(same_network("net", &[]).code, Code::NetworkOne);
-        assert_eq!(same_network("net", &[("a", key(1)), ("b", key(1))]).code, Code::NetworkOne);
-        let split = same_network("net", &[("a", key(1)), ("b", key(2)), ("c", key(1))]);
+        assert_eq!(same_network("net", &[("a", rpc(1)), ("b", rpc(1))]).code, Code::NetworkOne);
+        let split = same_network("net", &[("a", rpc(1)), ("b", rpc(2)), ("c", rpc(1))]);
         assert_eq!(split.code, Code::NetworkSplit);
         assert!(split.detail.contains("a and c on ") && split.detail.contains("b on "), "{split}");
     }
 
     #[test]
     fn an_instance_is_the_one_that_was_asked_for() {
-        let place = |network, instance| Place { network, instance };
-        let wanted = place("mainnet", "gateway/gw-01");
+        let identity = |text: &str| text.parse::<Identity>().unwrap();
+        let wanted = identity("ten://backup@mainnet/gateway/gw-01");
         for (found, code) in [
-            (wanted, Code::InstanceRight),
-            (place("mainnet", "gateway/gw-02"), Code::InstanceWrong),
-            (place("mainnet", "network-secret"), Code::InstanceWrong),
-            (place("testnet", "gateway/gw-01"), Code::NetworkWrong),
+            ("ten://backup@mainnet/gateway/gw-01", Code::InstanceRight),
+            ("ten://backup@mainnet/gateway/gw-02", Code::InstanceWrong),
+            ("ten://backup@mainnet/network-secret", Code::InstanceWrong),
+            ("ten://backup@testnet/gateway/gw-01", Code::NetworkWrong),
         ] {
-            assert_eq!(instance("file", found, wanted).code, code, "{found}");
+            assert_eq!(instance("file", &identity(found), &wanted).code, code, "{found}");
         }
     }
 
     #[test]
     fn instances_that_are_not_kept_apart_are_named() {
-        let (a, b) = ([1; CIPHERTEXT_BYTES], [2; CIPHERTEXT_BYTES]);
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut fresh = || Ciphertext::canary(&key(1), &mut rng).unwrap();
+        let (a, b) = (fresh(), fresh());
         let one = Captured { name: "gw-01", source: "http://1", ciphertext: &a, backup_key: &key(1) };
         let two = Captured { name: "gw-02", source: "http://2", ciphertext: &b, backup_key: &key(2) };
         let codes = |captured: &[Captured<'_>]| {

@@ -9,6 +9,7 @@ use std::path::Path;
 use kit::{BackupKey, Running, flag, rpc_key_of, start};
 use quorumkeep_ten::capture;
 use quorumkeep_ten::check::{self, Code, Level};
+use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Client, Error, Limits, Node};
 use tempfile::TempDir;
 
@@ -43,7 +44,7 @@ impl Network {
     }
 }
 
-async fn verdict(node: &Running, pinned: &[u8; 33]) -> Code {
+async fn verdict(node: &Running, pinned: &RpcKey) -> Code {
     check::rpc_key("node", &node.node().rpc_key().await.unwrap(), Some(pinned)).code
 }
 
@@ -181,6 +182,7 @@ async fn trap_4_the_secret_is_in_the_log() {
 /// A gateway with its volume and its documents.
 fn gateway(dir: &Path, name: &str, more: &[String]) -> Result<Running, String> {
     let mut flags = vec![flag("data", dir.join(name)), flag("cosmos", dir.join("cosmos"))];
+    flags.extend(["-insideEnclave", "-dbType=cosmosDB"].map(str::to_owned));
     flags.extend_from_slice(more);
     start("gateway", &flags, &[])
 }

@@ -21,6 +21,7 @@ pub mod serve_custody;
 pub mod slip39;
 pub mod status;
 pub mod submit;
+pub mod ten;
 pub mod vss;
 
 use crate::cli::Command;
@@ -47,6 +48,7 @@ pub fn run(command: Command, as_json: bool) -> Result<Report> {
         Command::Guardian(command) => person::run_guardian(command),
         Command::Backup(command) => backup::run(command, as_json),
         Command::Slip39(command) => slip39::run(command),
+        Command::Ten(command) => ten::run(command, as_json),
         Command::Custody(command) => custody::run(command, as_json),
         Command::Demo(command) => crate::demo::run(command, as_json),
         Command::Version => Ok(version()),

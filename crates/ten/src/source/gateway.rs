@@ -7,7 +7,8 @@
 //!
 //! go-ten `tools/walletextension/httpapi/routes.go` (`backupEncryptionKeyRequestHandler`).
 
-use super::{CIPHERTEXT_BYTES, Client, Endpoint, Error, ciphertext, printable};
+use super::{Client, Endpoint, Error, printable};
+use crate::ciphertext::Ciphertext;
 
 /// The path; upstream serves it with the slash at the end only.
 const PATH: &str = "/admin/backup-encryption-key/";
@@ -98,10 +99,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Error`]; [`Error::Gateway`] for what it says under status 200.
-    pub async fn backup_encryption_key(&self) -> Result<[u8; CIPHERTEXT_BYTES], Error> {
+    pub async fn backup_encryption_key(&self) -> Result<Ciphertext, Error> {
         let answer = self.client.get(&self.at).await?;
         let text = String::from_utf8_lossy(&answer);
-        ciphertext(&text).ok_or_else(|| self.refused(&text))
+        Ciphertext::from_answer(&text).map_err(|_| self.refused(&text))
     }
 
     fn refused(&self, text: &str) -> Error {

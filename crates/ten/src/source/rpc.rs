@@ -17,7 +17,9 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CIPHERTEXT_BYTES, Client, Endpoint, Error, POINT_BYTES, ciphertext, printable, ws};
+use super::{Client, Endpoint, Error, printable, ws};
+use crate::ciphertext::Ciphertext;
+use crate::secret::RpcKey;
 
 /// The code of JSON-RPC 2.0 for a method that is not there.
 const METHOD_UNKNOWN: i64 = -32601;
@@ -120,23 +122,21 @@ impl Node {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn backup_shared_secret(&self) -> Result<[u8; CIPHERTEXT_BYTES], Error> {
+    pub async fn backup_shared_secret(&self) -> Result<Ciphertext, Error> {
         let result = self.call("ten_backupSharedSecret").await?;
         let text = result.as_str().ok_or_else(|| self.malformed("the result is no string"))?;
-        ciphertext(text).ok_or_else(|| self.malformed("the result is not 0x04 and 288 lower-case hexadecimal digits"))
+        Ciphertext::from_answer(text).map_err(|error| self.malformed(&error.to_string()))
     }
 
     /// The compressed public key that clients encrypt to. It is derived from the network secret, and shows which one that is.
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn rpc_key(&self) -> Result<[u8; POINT_BYTES], Error> {
+    pub async fn rpc_key(&self) -> Result<RpcKey, Error> {
         let result = self.call("ten_rpcKey").await?;
         let key = result.as_str().and_then(|text| STANDARD.decode(text).ok());
-        let key: Option<[u8; POINT_BYTES]> = key.and_then(|bytes| bytes.try_into().ok());
-        let key = key.ok_or_else(|| self.malformed("the RPC key is not 33 bytes in base64"))?;
-        k256::PublicKey::from_sec1_bytes(&key).map_err(|_| self.malformed("the RPC key is no point of secp256k1"))?;
-        Ok(key)
+        let key = key.and_then(|bytes| RpcKey::from_bytes(&bytes).ok());
+        key.ok_or_else(|| self.malformed("the RPC key is not a compressed point of secp256k1 in base64"))
     }
 
     async fn call(&self, method: &str) -> Result<Value, Error> {

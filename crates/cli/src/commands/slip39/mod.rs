@@ -2,7 +2,7 @@
 
 mod combine;
 mod inspect;
-mod pool;
+pub mod pool;
 mod split;
 
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn run(command: Slip39) -> Result<Report> {
 }
 
 /// The bytes of a passphrase file without one newline; empty without a file.
-fn passphrase(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
+pub fn passphrase(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>> {
     let Some(file) = file else { return Ok(Zeroizing::new(Vec::new())) };
     let mut bytes = read_bounded(file, PASSPHRASE_BYTES_MAX)?;
     for newline in [b'\n', b'\r'] {

@@ -47,6 +47,11 @@ impl Line {
 }
 
 impl Source {
+    /// Were files given?
+    pub fn is_given(&self) -> bool {
+        !self.shares_file.is_empty()
+    }
+
     /// Every line, good or not.
     pub fn lines(&self) -> Result<Vec<Line>> {
         let mut lines = Vec::new();

@@ -11,10 +11,13 @@ use clap::Args;
 use quorumkeep_custody::names::Name;
 use quorumkeep_store::files::write_new;
 use quorumkeep_ten::capture::{self, Capture};
+use quorumkeep_ten::container::{Backup as Container, Origin};
+use quorumkeep_ten::identity::Identity;
+use quorumkeep_ten::key::BackupPublicKey;
+use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Endpoint, Gateway, Node};
 
-use super::reach::{Point, Reach};
-use super::seal::seal;
+use super::reach::Reach;
 use crate::commands::node::stop_signal;
 use crate::custody_link::{As, now_ms};
 use crate::failure::{Code, Failure, Result};
@@ -51,10 +54,10 @@ pub struct Backup {
     gateway: Option<GatewayArg>,
     /// The public backup key that it is configured with.
     #[arg(long, value_name = "HEX")]
-    backup_key: Point,
+    backup_key: BackupPublicKey,
     /// The RPC key that the network is known to have, in hexadecimal or base64; another one is refused.
     #[arg(long, value_name = "KEY", conflicts_with = "gateway")]
-    rpc_key: Option<Point>,
+    rpc_key: Option<RpcKey>,
     #[command(flatten)]
     by: As,
     /// The folder for the files; it is made if it is not there.
@@ -104,22 +107,6 @@ impl FromStr for Interval {
     }
 }
 
-/// What is signed and written.
-pub struct Taken<'a> {
-    /// The network.
-    pub network: &'a Name,
-    /// The major version of the network.
-    pub major_version: u32,
-    /// The gateway; none for the network secret.
-    pub gateway: Option<&'a Name>,
-    /// For which key the ciphertext is said to be.
-    pub backup_key: &'a Point,
-    /// What was taken.
-    pub capture: &'a Capture,
-    /// When, in milliseconds since 1970.
-    pub at_ms: u64,
-}
-
 impl Backup {
     /// Takes one backup, or one after the other.
     pub fn run(self, as_json: bool) -> Result<Report> {
@@ -153,33 +140,40 @@ impl Backup {
     }
 
     async fn once(&self, key: &KeyFile) -> Result<Report> {
-        let capture = self.capture().await?;
-        let at_ms = now_ms();
-        let gateway = self.gateway.as_ref().map(|gateway| &gateway.name);
-        let (network, major_version, backup_key) = (&self.network, self.major_version, &self.backup_key);
-        let taken = Taken { network, major_version, gateway, backup_key, capture: &capture, at_ms };
-        let path = self.out_dir.join(file_name(gateway, at_ms)?);
-        write_new(&path, &seal(&taken, key)?, PUBLIC)?;
-        let about = gateway.map_or_else(|| "the network secret".to_owned(), |name| format!("the key of {name}"));
-        let report = Report::text(format!("{about} of {}, from {}: {}", self.network, capture.source, path.display()));
+        let (identity, capture) = (self.identity(), self.capture().await?);
+        let time_ms = now_ms();
+        let path = self.out_dir.join(file_name(&identity, time_ms)?);
+        write_new(&path, &self.signed(identity.clone(), &capture, time_ms, key)?, PUBLIC)?;
+        let report = Report::text(format!("{identity}, from {}: {}", capture.source, path.display()));
         let report = capture.finding.iter().fold(report, |report, finding| report.line(finding.to_string()));
         Ok(report
             .field("file", &path)
-            .field("network", &self.network)
-            .field("gateway", gateway)
+            .field("identity", &identity)
             .field("source", &capture.source)
-            .field("at_ms", at_ms)
-            .field("rpc_key", capture.rpc_key.map(hex::encode))
+            .field("time_ms", time_ms)
+            .field("rpc_key", capture.rpc_key)
             .field("finding", &capture.finding))
+    }
+
+    fn identity(&self) -> Identity {
+        match &self.gateway {
+            Some(gateway) => Identity::gateway(self.network.clone(), gateway.name.clone()),
+            None => Identity::network_secret(self.network.clone()),
+        }
+    }
+
+    /// The file: the container, signed as the owner of a key file.
+    fn signed(&self, identity: Identity, capture: &Capture, time_ms: u64, key: &KeyFile) -> Result<Vec<u8>> {
+        let of = (identity, self.major_version);
+        let origin = Origin { source: capture.source.clone(), time_ms };
+        let backup = Container::new(of, self.backup_key, capture.ciphertext.clone(), capture.rpc_key, origin)?;
+        Ok(backup.sign(&key.signing()).to_file())
     }
 
     async fn capture(&self) -> Result<Capture> {
         let client = self.reach.client()?;
         match (&self.node, &self.gateway) {
-            (Some(at), _) => {
-                let pinned = self.rpc_key.as_ref().map(|key| &key.0);
-                Ok(capture::network_secret(&Node::new(client, at.clone()), pinned).await?)
-            }
+            (Some(at), _) => Ok(capture::network_secret(&Node::new(client, at.clone()), self.rpc_key.as_ref()).await?),
             (None, Some(gateway)) => Ok(capture::gateway_key(&Gateway::new(client, &gateway.at)?).await?),
             (None, None) => Err(Failure::usage("give --node URL or --gateway NAME=URL")),
         }
@@ -187,11 +181,10 @@ impl Backup {
 }
 
 /// `network-secret-20260101T000000000Z.json`, `gateway-NAME-...`.
-fn file_name(gateway: Option<&Name>, at_ms: u64) -> Result<String> {
+fn file_name(identity: &Identity, time_ms: u64) -> Result<String> {
     let wrong = || Failure::new(Code::Failed, "the clock of this machine is wrong");
-    let time = i64::try_from(at_ms).ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
-    let instance = gateway.map_or_else(|| "network-secret".to_owned(), |name| format!("gateway-{name}"));
-    Ok(format!("{instance}-{}.json", time.format("%Y%m%dT%H%M%S%3fZ")))
+    let time = i64::try_from(time_ms).ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
+    Ok(format!("{}-{}.json", identity.file_name(), time.format("%Y%m%dT%H%M%S%3fZ")))
 }
 
 #[cfg(test)]
@@ -210,9 +203,10 @@ mod tests {
 
     #[test]
     fn files_are_named_by_instance_and_time() {
-        assert_eq!(file_name(None, 1_767_225_600_001).unwrap(), "network-secret-20260101T000000001Z.json");
-        let name: Name = "gw-01".parse().unwrap();
-        assert_eq!(file_name(Some(&name), 0).unwrap(), "gateway-gw-01-19700101T000000000Z.json");
+        let named = |identity: &str, time_ms| file_name(&identity.parse().unwrap(), time_ms).unwrap();
+        let network = named("ten://backup@a/network-secret", 1_767_225_600_001);
+        assert_eq!(network, "network-secret-20260101T000000001Z.json");
+        assert_eq!(named("ten://backup@a/gateway/gw-01", 0), "gateway-gw-01-19700101T000000000Z.json");
     }
 
     #[test]

@@ -7,11 +7,13 @@ use quorumkeep_custody::names::Name;
 use quorumkeep_store::files::read_bounded;
 use quorumkeep_ten::capture::{self, Capture};
 use quorumkeep_ten::check::{self, Captured, Finding, Level, Reader};
-use quorumkeep_ten::source::{Client, Endpoint, Error, Gateway, Node, POINT_BYTES};
+use quorumkeep_ten::key::BackupPublicKey;
+use quorumkeep_ten::secret::RpcKey;
+use quorumkeep_ten::source::{Client, Endpoint, Error, Gateway, Node};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::reach::{Point, Reach};
+use super::reach::Reach;
 use crate::failure::{Code, Failure, Result, json_error};
 use crate::net::block_on;
 use crate::report::Report;
@@ -46,9 +48,9 @@ pub struct Inventory {
 struct Plan {
     network: Name,
     /// The RPC key that the network is known to have.
-    rpc_key: Option<Point>,
+    rpc_key: Option<RpcKey>,
     /// The backup key of the network secret.
-    backup_key: Point,
+    backup_key: BackupPublicKey,
     nodes: Vec<NodePlan>,
     #[serde(default)]
     gateways: Vec<GatewayPlan>,
@@ -67,7 +69,7 @@ struct NodePlan {
 struct GatewayPlan {
     name: Name,
     url: String,
-    backup_key: Point,
+    backup_key: BackupPublicKey,
     configured: Option<String>,
 }
 
@@ -75,7 +77,7 @@ struct GatewayPlan {
 struct Seen {
     name: String,
     kind: &'static str,
-    backup_key: [u8; POINT_BYTES],
+    backup_key: BackupPublicKey,
     findings: Vec<Finding>,
     answer: core::result::Result<Capture, capture::Error>,
 }
@@ -123,11 +125,10 @@ fn endpoint(url: &str) -> core::result::Result<Endpoint, Error> {
 
 async fn ask_node(client: &Client, plan: &Plan, node: &NodePlan) -> Seen {
     let name = node.name.to_string();
-    let backup_key = plan.backup_key.0;
+    let backup_key = plan.backup_key;
     let mut findings = vec![check::configured_key(&name, Reader::Node, node.configured.as_deref(), &backup_key)];
-    let pinned = plan.rpc_key.as_ref().map(|key| &key.0);
     let answer = match endpoint(&node.url) {
-        Ok(at) => capture::network_secret(&Node::new(client.clone(), at), pinned).await,
+        Ok(at) => capture::network_secret(&Node::new(client.clone(), at), plan.rpc_key.as_ref()).await,
         Err(error) => Err(error.into()),
     };
     findings.extend(answer.as_ref().ok().and_then(|capture| capture.finding.clone()));
@@ -136,7 +137,7 @@ async fn ask_node(client: &Client, plan: &Plan, node: &NodePlan) -> Seen {
 
 async fn ask_gateway(client: &Client, gateway: &GatewayPlan) -> Seen {
     let name = format!("gateway/{}", gateway.name);
-    let backup_key = gateway.backup_key.0;
+    let backup_key = gateway.backup_key;
     let findings = vec![check::configured_key(&name, Reader::Gateway, gateway.configured.as_deref(), &backup_key)];
     let asked = endpoint(&gateway.url).and_then(|at| Gateway::new(client.clone(), &at));
     let answer = match asked {
@@ -155,7 +156,7 @@ fn findings(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     }));
     let network = plan.network.as_str();
     let given = || seen.iter().filter_map(|one| Some((one, one.answer.as_ref().ok()?)));
-    let keys: Vec<(&str, [u8; POINT_BYTES])> =
+    let keys: Vec<(&str, RpcKey)> =
         given().filter_map(|(one, capture)| Some((one.name.as_str(), capture.rpc_key?))).collect();
     all.push(check::same_network(network, &keys));
     // All nodes have one secret and one backup key; gateways are kept apart from them and from each other.
@@ -205,7 +206,7 @@ fn member(one: &Seen) -> Value {
         "name": one.name,
         "kind": one.kind,
         "source": one.answer.as_ref().ok().map(|capture| &capture.source),
-        "rpc_key": one.answer.as_ref().ok().and_then(|capture| capture.rpc_key).map(hex::encode),
+        "rpc_key": one.answer.as_ref().ok().and_then(|capture| capture.rpc_key),
         "error": error,
     })
 }

@@ -38,7 +38,7 @@ struct Gateway {
 /// Finds its key and gives what it serves.
 pub fn router(flags: &Flags) -> Result<Router, Fatal> {
     let (source, backup_key) = (flags.get("encryptionKeySource", ""), flags.get("backupEncryptionKey", ""));
-    if flags.get("logLevel", "3").parse().unwrap_or(3) >= 3 {
+    if logs_information(flags.get("logLevel", "info")) {
         let config = json!({ "BackupEncryptionKey": backup_key, "EncryptionKeySource": source });
         say(&format!("INFO Starting gateway with config {config}"));
     }
@@ -51,11 +51,16 @@ pub fn router(flags: &Flags) -> Result<Router, Fatal> {
     Ok(router.with_state(gateway))
 }
 
+/// The levels of upstream's flag; what it does not know is `info`.
+fn logs_information(level: &str) -> bool {
+    !matches!(level, "critical" | "error" | "warn")
+}
+
 fn key(flags: &Flags, source: &str) -> Result<Option<Key>, Fatal> {
-    if flags.get("dbType", "cosmosDB") == "sqlite" {
+    if flags.get("dbType", "sqlite") == "sqlite" {
         return Ok(None);
     }
-    let inside = flags.get("insideEnclave", "true") == "true";
+    let inside = flags.get("insideEnclave", "false") == "true";
     let file = Path::new(flags.get("data", ".")).join("encryption-key.json");
     // The key of sealing belongs to the machine, as that of SGX to the processor and the signer.
     let machine = Zeroizing::new(sha256(flags.get("machine", "machine-1").as_bytes()));

@@ -5,11 +5,11 @@
 //! ten-stand-in node    -listen=127.0.0.1:0 -db=DIR [-da=FILE] [-genesis]
 //!     ENCLAVE_SHAREDSECRET, ENCLAVE_BACKUPENCRYPTIONKEY, ENCLAVE_LOG_LEVEL (1 errors, 3 information)
 //! ten-stand-in gateway -listen=127.0.0.1:0 -data=DIR -cosmos=DIR -encryptionKeySource=SOURCE
-//!     [-backupEncryptionKey=HEX] [-dbType=cosmosDB|sqlite] [-insideEnclave] [-machine=NAME] [-logLevel=3]
+//!     [-backupEncryptionKey=HEX] [-dbType=cosmosDB|sqlite] [-insideEnclave] [-machine=NAME] [-logLevel=info]
 //! ```
 //!
 //! Both print `listening on ADDRESS` when they serve. Flags are those of Go, as upstream's gateway has them: one dash or two,
-//! `=` before the value. A gateway runs as if within an enclave unless `-insideEnclave=false` is given.
+//! `=` before the value, and what they are without: no enclave, SQLite, the log level `info`.
 //!
 //! # Source
 //!

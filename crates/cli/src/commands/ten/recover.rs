@@ -1,0 +1,372 @@
+//! `quorumkeep ten recover`.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use quorumkeep_custody::bytes::Hex;
+use quorumkeep_custody::keys::VerifyKey;
+use quorumkeep_custody::names::Name;
+use quorumkeep_sharing::slip39::{EXPONENT_MAX, Passphrase, combine};
+use quorumkeep_store::files::read_bounded;
+use quorumkeep_ten::artefact::{Artefact, Recognise, Restored};
+use quorumkeep_ten::card::{CARD_BYTES_MAX, KeyCard};
+use quorumkeep_ten::ciphertext::{Ciphertext, NotOpened};
+use quorumkeep_ten::container::{CONTAINER_BYTES_MAX, SignedBackup};
+use quorumkeep_ten::identity::{Identity, Instance};
+use quorumkeep_ten::key::{BackupKey, BackupPublicKey};
+use quorumkeep_ten::preflight::{self, Finding, Gateway, Node, Role};
+use quorumkeep_ten::secret::{RpcKey, Secret};
+use quorumkeep_ten::seed;
+use quorumkeep_ten::trezor::{DEVICE_FILE_BYTES_MAX, SessionKey};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::folder::NewFiles;
+use crate::commands::slip39;
+use crate::failure::{Code, Failure, Result};
+use crate::report::{Report, warn};
+
+/// Bytes of the longest output of a recovery session: a seed or a key, sealed.
+const SEALED_BYTES_MAX: u64 = 16 * 1024;
+/// Bytes of the longest document of a gateway.
+const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+/// What a gateway seals on its volume.
+const SEALED_KEY: &str = "encryption-key.json";
+
+const HELP: &str = "\
+Examples:
+  quorumkeep ten recover --network mainnet --backup network-secret.json --signer KEY --rpc-key BASE64 \\
+    --shares-file alice.txt bob.txt --volume /mnt/enclave-db --role validator --out-dir restore
+  quorumkeep ten recover --network mainnet --gateway gw-01 --backup gw-01.hex --card keys/gateway-gw-01/backup-key.json \\
+    --sealed-file secret.age --identity me.txt --document document.json --volume /mnt/data --out-dir restore
+The key of the backup comes from words, from the output of a recovery session of a custody, from a key file, or stays in a device
+(--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by
+a document that it has stored. The secret is never printed; destroy the files when the restart is done.";
+
+/// Where the key of the backup is.
+#[derive(Args)]
+#[group(id = "key", multiple = false)]
+struct KeyFrom {
+    /// The output of a recovery session: an age file with the seed or the private key.
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    sealed_file: Option<PathBuf>,
+    /// The private backup key: 64 hex digits, or PEM.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// What a device returned for exactly this ciphertext.
+    #[arg(long, value_name = "FILE")]
+    session_key_file: Option<PathBuf>,
+}
+
+impl KeyFrom {
+    fn is_given(&self) -> bool {
+        self.sealed_file.is_some() || self.key_file.is_some() || self.session_key_file.is_some()
+    }
+}
+
+/// What the node will be.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArg {
+    Validator,
+    Sequencer,
+}
+
+/// Arguments of `ten recover`.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Recover {
+    /// The network.
+    #[arg(long, value_name = "NAME")]
+    network: Name,
+    /// The gateway whose key is recovered [default: the secret of the network].
+    #[arg(long, value_name = "NAME")]
+    gateway: Option<Name>,
+    /// The backup: a signed file of ten backup, or a ciphertext as the node or the gateway gave it.
+    #[arg(long, value_name = "FILE")]
+    backup: PathBuf,
+    /// Who may have signed the backup: 64 hex digits; may be given several times.
+    #[arg(long, value_name = "KEY", value_parser = verify_key)]
+    signer: Vec<VerifyKey>,
+    /// The public file of the backup key, from ten keygen.
+    #[arg(long, value_name = "FILE", conflicts_with = "public_key")]
+    card: Option<PathBuf>,
+    /// The public backup key instead.
+    #[arg(long, value_name = "HEX")]
+    public_key: Option<BackupPublicKey>,
+    #[command(flatten)]
+    words: slip39::pool::Source,
+    /// The passphrase of the words [default: the empty one].
+    #[arg(long, value_name = "FILE", requires = "shares_file")]
+    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyFrom,
+    /// The age identity that opens the sealed file.
+    #[arg(long, value_name = "FILE", requires = "sealed_file")]
+    identity: Option<PathBuf>,
+    /// The RPC key of the network, as it is known from elsewhere than the backup: base64 as ten_rpcKey answers, or hexadecimal.
+    #[arg(long, value_name = "KEY", required_unless_present = "gateway", conflicts_with = "gateway")]
+    rpc_key: Option<RpcKey>,
+    /// A document that the gateway has stored: its JSON, or the data alone.
+    #[arg(long, value_name = "FILE", requires = "gateway")]
+    document: Option<PathBuf>,
+    /// There is no document: the key of the gateway is written without being recognised.
+    #[arg(long, requires = "gateway", conflicts_with = "document")]
+    unrecognised: bool,
+    /// The volume of the enclave's database, or of the gateway's /data, mounted here: it is looked at.
+    #[arg(long, value_name = "DIR", conflicts_with = "volume_empty")]
+    volume: Option<PathBuf>,
+    /// You have looked yourself: the volume is new or empty.
+    #[arg(long)]
+    volume_empty: bool,
+    /// What the node will be.
+    #[arg(long, value_enum, conflicts_with = "gateway")]
+    role: Option<RoleArg>,
+    /// The name of the Kubernetes Secret.
+    #[arg(long, value_name = "NAME", default_value = "ten-restore")]
+    kubernetes_name: Name,
+    /// The new folder for what the restart needs.
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+}
+
+/// A ciphertext and what is known of it.
+struct Captured {
+    ciphertext: Ciphertext,
+    key: Option<BackupPublicKey>,
+    rpc_key: Option<RpcKey>,
+}
+
+fn verify_key(text: &str) -> core::result::Result<VerifyKey, String> {
+    let key = VerifyKey(text.parse::<Hex<32>>().map_err(|error| error.to_string())?);
+    if key.is_valid() { Ok(key) } else { Err("this is nobody's key".into()) }
+}
+
+impl Recover {
+    /// Looks, opens, recognises, and only then writes.
+    pub fn run(self) -> Result<Report> {
+        if self.words.is_given() && self.key.is_given() {
+            return Err(Failure::usage("give words or another key, not both"));
+        }
+        let identity = self.what();
+        let captured = self.captured(&identity)?;
+        let findings = self.look(captured.rpc_key.as_ref())?;
+        let restored = self.restored(self.open(&identity, &captured)?, &captured)?;
+        let artefacts = restored.artefacts(self.kubernetes_name.as_str())?;
+        let files = self.write(&artefacts)?;
+        Ok(self.report(&identity, &restored, &artefacts, files).field("findings", findings))
+    }
+
+    fn what(&self) -> Identity {
+        match &self.gateway {
+            Some(name) => Identity::gateway(self.network.clone(), name.clone()),
+            None => Identity::network_secret(self.network.clone()),
+        }
+    }
+
+    fn captured(&self, identity: &Identity) -> Result<Captured> {
+        let bytes = read_bounded(&self.backup, CONTAINER_BYTES_MAX as u64)?;
+        let own = self.expected_key(identity)?;
+        let about = |failure: Failure| failure.about(self.backup.display());
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            let ciphertext = Ciphertext::from_file(&bytes).map_err(|error| about(error.into()))?;
+            return Ok(Captured { ciphertext, key: own, rpc_key: None });
+        }
+        let signed = SignedBackup::from_file(&bytes).map_err(|error| about(error.into()))?;
+        let backup = signed.verify(&self.signer, identity).map_err(|error| about(error.into()))?;
+        if own.is_some_and(|own| own != backup.backup_key) {
+            let message = format!("the backup is encrypted to {}, not to the given key", backup.backup_key);
+            return Err(Failure::new(Code::OtherInstance, message));
+        }
+        let ciphertext = backup.ciphertext.clone();
+        Ok(Captured { ciphertext, key: Some(backup.backup_key), rpc_key: backup.rpc_key })
+    }
+
+    fn expected_key(&self, identity: &Identity) -> Result<Option<BackupPublicKey>> {
+        let Some(path) = &self.card else { return Ok(self.public_key) };
+        let bad = |error| Failure::new(Code::BadFile, format!("{}: {error}", path.display()));
+        let card = KeyCard::from_file(&read_bounded(path, CARD_BYTES_MAX as u64)?).map_err(bad)?;
+        if card.identity != *identity {
+            let message = format!("{} is of {}, and {identity} is recovered", path.display(), card.identity);
+            return Err(Failure::new(Code::OtherInstance, message));
+        }
+        Ok(Some(card.backup_key))
+    }
+
+    /// Before anything is opened: would a restart run on the restored secret?
+    fn look(&self, recorded: Option<&RpcKey>) -> Result<Vec<Finding>> {
+        let findings = match (&self.gateway, self.rpc_key) {
+            (Some(_), _) => preflight::gateway(&Gateway { sealed_key_absent: self.volume_lacks(Some(SEALED_KEY))? }),
+            (None, Some(rpc_key)) => preflight::node(&self.node()?, &rpc_key),
+            (None, None) => return Err(Failure::usage("give --rpc-key, as it is known from elsewhere")),
+        };
+        if let Some(refused) = preflight::refusal(&findings) {
+            let message = format!("{}: {}", refused.code, refused.text);
+            return Err(
+                Failure::new(Code::RestoreUnsafe, message).with_report(Report::default().field("findings", &findings))
+            );
+        }
+        if let (Some(recorded), Some(pinned)) = (recorded, &self.rpc_key)
+            && recorded != pinned
+        {
+            let message = format!("the backup was made of a network with the RPC key {recorded}, expected is {pinned}");
+            return Err(Failure::new(Code::RpcKeyDiffers, message));
+        }
+        findings
+            .iter()
+            .filter(|finding| finding.level == preflight::Level::Warning)
+            .for_each(|finding| warn(finding.text));
+        Ok(findings)
+    }
+
+    fn node(&self) -> Result<Node> {
+        let role = self.role.map(|role| match role {
+            RoleArg::Validator => Role::Validator,
+            RoleArg::Sequencer => Role::Sequencer,
+        });
+        Ok(Node { database_empty: self.volume_lacks(None)?, role, ..Node::default() })
+    }
+
+    /// Is there nothing on the volume, or at least not this file? None if nobody has looked.
+    fn volume_lacks(&self, file: Option<&str>) -> Result<Option<bool>> {
+        let Some(volume) = &self.volume else { return Ok(self.volume_empty.then_some(true)) };
+        if let Some(file) = file {
+            // A volume that is not there says nothing about its files.
+            fs::read_dir(volume).map_err(|error| unreadable(volume, &error))?;
+            return Ok(Some(volume.join(file).symlink_metadata().is_err()));
+        }
+        let mut entries = fs::read_dir(volume).map_err(|error| unreadable(volume, &error))?;
+        // A new file system of Linux has this folder.
+        let is_empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "lost+found"));
+        Ok(Some(is_empty))
+    }
+
+    fn open(&self, identity: &Identity, captured: &Captured) -> Result<Secret> {
+        let ciphertext = &captured.ciphertext;
+        if let Some(path) = &self.key.session_key_file {
+            super::warn_if_open(path);
+            let session = SessionKey::read(&read_bounded(path, DEVICE_FILE_BYTES_MAX as u64)?)?;
+            return Ok(ciphertext.open_with(&session)?);
+        }
+        let key = self.backup_key(identity, captured.key.as_ref())?;
+        ciphertext.open(&key).map_err(|error| match error {
+            NotOpened::Key => {
+                Failure::new(Code::DecryptFailed, "the key is right, but the backup is for another key or was changed")
+            }
+            error => error.into(),
+        })
+    }
+
+    fn backup_key(&self, identity: &Identity, expected: Option<&BackupPublicKey>) -> Result<BackupKey> {
+        let expected = expected.ok_or_else(|| {
+            Failure::usage("give --card or --public-key: what is recovered is recognised by the public key")
+        })?;
+        let not_it = || {
+            let message = format!("what was recovered does not give the backup key {expected} of {identity}");
+            let help = "Are these the words of this instance, with the right passphrase? Nothing was written.";
+            Failure::new(Code::NotRecognised, message).with_help(help)
+        };
+        if let Some(path) = &self.key.key_file {
+            return Some(super::load_backup_key(path)?).filter(|key| key.public() == *expected).ok_or_else(not_it);
+        }
+        let recovered = match (&self.key.sealed_file, &self.identity) {
+            (Some(sealed), Some(age)) => unseal(sealed, age)?,
+            _ => self.combine()?,
+        };
+        seed::recognise(recovered, identity, expected).ok_or_else(not_it)
+    }
+
+    fn combine(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let passphrase = slip39::passphrase(self.passphrase_file.as_deref())?;
+        let (shares, places) = self.words.shares()?;
+        let combined = combine(&shares, &Passphrase::new(&passphrase)?, EXPONENT_MAX)?;
+        for place in combined.bad.iter().filter_map(|place| places.get(place - 1)) {
+            warn(&format!("{place}: this mnemonic is not right; it contradicts the others"));
+        }
+        Ok(combined.secret)
+    }
+
+    fn restored(&self, secret: Secret, captured: &Captured) -> Result<Restored> {
+        match (&self.gateway, self.rpc_key.or(captured.rpc_key)) {
+            (None, Some(rpc_key)) => Ok(Restored::network(secret, rpc_key)?),
+            (None, None) => Err(Failure::usage("give --rpc-key, as it is known from elsewhere")),
+            (Some(_), _) => Ok(Restored::gateway(secret, &self.recognise()?)?),
+        }
+    }
+
+    fn recognise(&self) -> Result<Recognise> {
+        let Some(path) = &self.document else {
+            if self.unrecognised {
+                warn("the key of the gateway is not recognised by anything but its backup key");
+                return Ok(Recognise::Nothing);
+            }
+            let help = "Take any document from the database of the gateway. If there is none, say --unrecognised.";
+            return Err(Failure::usage("give --document, by which the key is recognised").with_help(help));
+        };
+        let bytes = read_bounded(path, DOCUMENT_BYTES_MAX)?;
+        let text = core::str::from_utf8(&bytes)
+            .map_err(|_| Failure::new(Code::BadFile, format!("{} is no text", path.display())))?;
+        let json: Option<Value> = serde_json::from_str(text).ok();
+        let data = json.as_ref().and_then(|json| json.get("data")?.as_str()).unwrap_or(text);
+        Ok(Recognise::Document(data.trim().to_owned()))
+    }
+
+    fn write(&self, artefacts: &[Artefact]) -> Result<Vec<PathBuf>> {
+        if self.out_dir.symlink_metadata().is_ok() {
+            let message = format!("{} exists and is not overwritten", self.out_dir.display());
+            return Err(Failure::new(Code::FileExists, message));
+        }
+        let mut files = NewFiles::below(&self.out_dir)?;
+        let written = artefacts.iter().map(|artefact| files.secret(artefact.file, artefact.text.as_bytes()));
+        let written = written.collect::<Result<Vec<_>>>()?;
+        files.keep();
+        Ok(written)
+    }
+
+    fn report(&self, identity: &Identity, restored: &Restored, artefacts: &[Artefact], files: Vec<PathBuf>) -> Report {
+        let mut report = Report::text(format!("{identity} is recovered and recognised"));
+        for (artefact, path) in artefacts.iter().zip(&files) {
+            report = report.line(format!("  {}: {}", path.display(), artefact.what));
+        }
+        let rpc_key = match restored {
+            Restored::Network(secret) => secret.rpc_key(),
+            Restored::Gateway(_) => None,
+        };
+        let next = match identity.instance {
+            Instance::NetworkSecret => {
+                "Start the node with the setting, which must stay at every later start, and compare its ten_rpcKey with the RPC key."
+            }
+            Instance::Gateway(_) => {
+                "Start the gateway with the flag, then set the source back to empty: \"new\" would make another key on a new volume."
+            }
+        };
+        let report = report.line(next).line("These files are secrets: destroy them when the restart is done.");
+        let recognised = self.gateway.is_none() || self.document.is_some();
+        let report = report.field("identity", identity).field("files", files).field("rpc_key", rpc_key);
+        report.field("recognised", recognised).field("next", next)
+    }
+}
+
+fn unreadable(volume: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Code::BadFile, format!("the volume {} cannot be read: {error}", volume.display()))
+}
+
+/// What a recovery session sealed to an age identity.
+fn unseal(sealed: &Path, identity: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    super::warn_if_open(identity);
+    let text = read_bounded(identity, SEALED_BYTES_MAX)?;
+    let bad =
+        || Failure::new(Code::BadKey, format!("{} holds no identity of age (AGE-SECRET-KEY-1...)", identity.display()));
+    let text = core::str::from_utf8(&text).map_err(|_| bad())?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let key: age::x25519::Identity = lines.next().and_then(|line| line.parse().ok()).ok_or_else(bad)?;
+    let bytes = read_bounded(sealed, SEALED_BYTES_MAX)?;
+    let wrong = |_| Failure::new(Code::DecryptFailed, format!("{} does not open with this identity", sealed.display()));
+    let decryptor = age::Decryptor::new_buffered(bytes.as_slice()).map_err(wrong)?;
+    let mut reader = decryptor.decrypt(core::iter::once(&key as &dyn age::Identity)).map_err(wrong)?;
+    // Never longer than what is sealed, so that the buffer does not grow and leave copies behind.
+    let mut recovered = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    reader.read_to_end(&mut recovered).map_err(|error| Failure::new(Code::BadCiphertext, error))?;
+    Ok(recovered)
+}
