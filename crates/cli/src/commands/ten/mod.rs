@@ -4,6 +4,7 @@ mod decrypt;
 mod folder;
 mod keygen;
 mod recover;
+mod seed_file;
 mod wipe;
 
 use std::os::unix::fs::PermissionsExt;
