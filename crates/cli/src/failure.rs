@@ -173,7 +173,7 @@ codes! {
     AuditForked = "audit_forked", 5, "ALARM: an audit log does not continue an earlier checkpoint of it.", "It was shortened, replaced by an old copy, or there are two. Keep both checkpoints: together they prove it.";
     ForeignBoard = "foreign_board", 5, "ALARM: another server answers at the board's address.", "Do not go on. Ask the operators for the board's address and key through another channel.";
 
-    InventoryFailed = "inventory_failed", 4, "Something of a TEN network is not as its backups need it.", "The answer names every finding; docs/ten.md explains them.";
+    CheckFailed = "check_failed", 4, "Something of a TEN network is not as its backups need it.", "The answer names every finding; docs/ten.md explains them.";
     NodeWithoutSecret = "node_without_secret", 4, "The node has no network secret.", "Ask a node that has joined the network, or wait until this one has.";
     NodeRefused = "node_refused", 4, "The node refuses.", "The message is the node's own.";
     MethodUnknown = "method_unknown", 4, "The node does not know backups.", "Check the URL and its port; nodes before December 2025 have no ten_backupSharedSecret.";
@@ -189,7 +189,7 @@ codes! {
     TlsNoRoots = "tls_no_roots", 3, "There are no root certificates.", "Give them with --roots FILE.";
     AnswerTooLarge = "answer_too_large", 4, "An answer is larger than it may be.", "What answers there is no node or gateway of TEN.";
     AnswerMalformed = "answer_malformed", 4, "An answer is not that of a node or gateway of TEN.", "Check the URL; the message has the beginning of the answer.";
-    InventoryAlarm = "inventory_alarm", 5, "ALARM: something of a TEN network shows that somebody lies, or that its secret is open.", "The answer names every finding; docs/ten.md explains them.";
+    CheckAlarm = "check_alarm", 5, "ALARM: something of a TEN network shows that somebody lies, or that its secret is open.", "The answer names every finding; docs/ten.md explains them.";
     NetworkSplit = "network_split", 5, "ALARM: nodes of one TEN network run on different secrets.", "Nothing was kept. Find out which of them is the network.";
     SourceUnreachable = "source_unreachable", 6, "A node or gateway is unreachable.", "Check the URL and that it runs.";
     SourceTimeout = "source_timeout", 6, "A node or gateway took too long.", "Try again, or give it more time with --timeout.";

@@ -179,19 +179,19 @@ fn an_inventory_names_what_is_not_as_it_should_be() {
 
     let prefixed = plan(&running.url, &format!("0x{KEY}"));
     assert!(codes(&prefixed.json).contains(&"key_prefix".to_owned()));
-    prefixed.fails(4, "inventory_failed");
+    prefixed.fails(4, "check_failed");
     let taken = plan(&running.url, OTHER);
     assert!(codes(&taken.json).contains(&"key_other".to_owned()));
-    taken.fails(5, "inventory_alarm");
+    taken.fails(5, "check_alarm");
     let zero = node(&kit, &program, "zero", "0x00");
     let open = plan(&zero.url, KEY);
     assert!(codes(&open.json).contains(&"zero_secret".to_owned()));
-    open.fails(5, "inventory_alarm");
+    open.fails(5, "check_alarm");
     drop(zero);
     drop(running);
     let lost = plan("http://127.0.0.1:1", KEY);
     assert_eq!(lost.json["members"][0]["error"]["code"], "source_unreachable");
-    lost.fails(4, "inventory_failed");
+    lost.fails(4, "check_failed");
     fs::write(kit.path("plan.json"), r#"{"network":"x","backup_keys":"y"}"#).unwrap();
     kit.run(&["ten", "inventory", "--plan", "plan.json"]).fails(3, "unknown_field");
 }

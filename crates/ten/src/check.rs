@@ -7,10 +7,11 @@
 //! | is what was captured of the right instance? | [`instance`] |
 //! | are instances kept apart? | [`separate`] |
 //! | is the newest backup new enough? | [`age`] |
+//! | does it open, and to the right secret? | [`opened`], [`shares`] |
 //!
 //! # Security
 //!
-//! Nothing here needs or sees a secret. What cannot be seen from outside is said to be unknown: a node does not tell which
+//! Only [`opened`] sees a secret, and drops it. What cannot be seen from outside is said to be unknown: a node does not tell which
 //! backup key it is configured with, and a ciphertext does not show for which key it is. Only an attempt to open it does.
 
 use std::collections::BTreeMap;
@@ -18,10 +19,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ciphertext::Ciphertext;
+use crate::ciphertext::{Ciphertext, NotOpened};
 use crate::identity::Identity;
 use crate::key::BackupPublicKey;
-use crate::secret::RpcKey;
+use crate::secret::{GatewayKey, NetworkSecret, NotASecret, RpcKey, Secret};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,6 +96,22 @@ codes! {
     AgeGood = "age_good", Ok, "The newest backup is new enough.";
     AgeOver = "age_over", Failed, "The newest backup is too old.";
     AgeFuture = "age_future", Failed, "The newest backup is from the future: a clock is wrong.";
+
+    BackupGood = "backup_good", Ok, "The newest backup is whole, and signed by somebody trusted.";
+    BackupMissing = "backup_missing", Failed, "There is no backup.";
+    BackupBad = "backup_bad", Failed, "A file that is named like a backup is none, or nobody trusted signed it.";
+    SourceSilent = "source_silent", Failed, "The source gave no backup.";
+
+    NotOpened = "not_opened", Unknown, "Nobody gave a key: whether the backup opens was not tried.";
+    OpensRight = "opens_right", Ok, "It opens, and holds the right secret.";
+    OpensUnrecognised = "opens_unrecognised", Unknown, "It opens; nothing was there by which its secret is recognised.";
+    OpensNot = "opens_not", Failed, "It does not open with the backup key.";
+    SecretOther = "secret_other", Alarm, "It opens, and holds another secret than the right one: somebody may have served his own.";
+    CanaryOpens = "canary_opens", Ok, "The canary on the card opens.";
+    CanaryOpensNot = "canary_opens_not", Failed, "The canary on the card does not open with the key.";
+    SharesAll = "shares_all", Ok, "All shares were given, and all fit together.";
+    SharesSome = "shares_some", Unknown, "Not all shares were given; nobody looked at the others.";
+    ShareBad = "share_bad", Failed, "A share contradicts the others.";
 }
 
 /// One verdict.
@@ -111,7 +128,9 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(about: &str, code: Code, detail: impl Into<String>) -> Self {
+    /// With the level of its code.
+    #[must_use]
+    pub fn new(about: &str, code: Code, detail: impl Into<String>) -> Self {
         Self { about: about.to_owned(), code, level: code.level(), detail: detail.into() }
     }
 }
@@ -175,6 +194,52 @@ pub fn rpc_key(about: &str, read: &RpcKey, pinned: Option<&RpcKey>) -> Finding {
         Some(_) => Code::RpcKeyOther,
     };
     Finding::new(about, code, read.to_string())
+}
+
+/// Is a backup said to be for the expected key?
+#[must_use]
+pub fn said_key(about: &str, said: &BackupPublicKey, expected: &BackupPublicKey) -> Finding {
+    Finding::new(about, if said == expected { Code::KeyExpected } else { Code::KeyOther }, said.to_string())
+}
+
+/// By what an opened secret is recognised.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'a> {
+    /// The RPC key of a network.
+    Network(&'a RpcKey),
+    /// The data of a document of a gateway, in base64.
+    Gateway(&'a str),
+    /// Nobody gave anything.
+    Nobody,
+}
+
+/// What came out when a backup was opened. The secret is dropped here.
+#[must_use]
+pub fn opened(about: &str, opened: Result<Secret, NotOpened>, whose: Whose<'_>) -> Finding {
+    let secret = match opened {
+        Ok(secret) => secret,
+        Err(NotOpened::Secret(NotASecret::Zero)) => return Finding::new(about, Code::SecretZero, ""),
+        Err(error) => return Finding::new(about, Code::OpensNot, format!("({error})")),
+    };
+    let right = match whose {
+        Whose::Nobody => return Finding::new(about, Code::OpensUnrecognised, ""),
+        Whose::Network(pinned) => NetworkSecret::new(secret).rpc_key().is_some_and(|found| found == *pinned),
+        Whose::Gateway(document) => GatewayKey::new(secret).open_document(document).is_some(),
+    };
+    Finding::new(about, if right { Code::OpensRight } else { Code::SecretOther }, "")
+}
+
+/// The mnemonics that were given: how many of how many (0 if nobody knows), and the places of those that contradict the others.
+#[must_use]
+pub fn shares(about: &str, given: usize, of: usize, bad: &[String]) -> Finding {
+    if !bad.is_empty() {
+        return Finding::new(about, Code::ShareBad, format!("({})", bad.join("; ")));
+    }
+    let (code, of) = match of {
+        0 => (Code::SharesSome, "an unknown number".to_owned()),
+        of => (if given < of { Code::SharesSome } else { Code::SharesAll }, of.to_string()),
+    };
+    Finding::new(about, code, format!("({given} of {of})"))
 }
 
 /// Do all nodes of a network run on one secret? `read` is the name and the RPC key of each.
@@ -316,6 +381,43 @@ mod tests {
         let split = same_network("net", &[("a", rpc(1)), ("b", rpc(2)), ("c", rpc(1))]);
         assert_eq!(split.code, Code::NetworkSplit);
         assert!(split.detail.contains("a and c on ") && split.detail.contains("b on "), "{split}");
+    }
+
+    #[test]
+    fn t6_what_was_opened_is_recognised_or_not() {
+        let secret = |byte| Secret::new(&[byte; 32]);
+        let document = {
+            use aes_gcm::aead::Aead;
+            use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+            use base64::Engine;
+            let cipher = Aes256Gcm::new((&[1; 32]).into());
+            let sealed = cipher.encrypt(Nonce::from_slice(&[9; 12]), b"a user".as_slice()).unwrap();
+            base64::engine::general_purpose::STANDARD.encode([&[9; 12], sealed.as_slice()].concat())
+        };
+        let pinned = rpc(1);
+        for (given, whose, code) in [
+            (1, Whose::Network(&pinned), Code::OpensRight),
+            (2, Whose::Network(&pinned), Code::SecretOther),
+            (1, Whose::Gateway(&document), Code::OpensRight),
+            (2, Whose::Gateway(&document), Code::SecretOther),
+            (1, Whose::Nobody, Code::OpensUnrecognised),
+            (0, Whose::Nobody, Code::SecretZero),
+        ] {
+            let found = opened("b", secret(given).map_err(NotOpened::Secret), whose);
+            assert_eq!(found.code, code, "{given} {whose:?}");
+        }
+        assert_eq!(opened("b", Err(NotOpened::Key), Whose::Nobody).code, Code::OpensNot);
+    }
+
+    #[test]
+    fn all_shares_count_and_not_only_a_threshold() {
+        let bad = ["bob.txt, line 1".to_owned()];
+        assert_eq!(shares("s", 3, 3, &[]).code, Code::SharesAll);
+        assert_eq!(shares("s", 2, 3, &[]).code, Code::SharesSome);
+        assert_eq!(shares("s", 2, 0, &[]).code, Code::SharesSome);
+        let found = shares("s", 3, 3, &bad);
+        assert_eq!(found.code, Code::ShareBad);
+        assert!(found.detail.contains("bob.txt"));
     }
 
     #[test]

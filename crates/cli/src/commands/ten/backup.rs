@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::DateTime;
 use clap::Args;
 use quorumkeep_custody::names::Name;
 use quorumkeep_store::files::write_new;
@@ -18,6 +17,7 @@ use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Endpoint, Gateway, Node};
 
 use super::reach::Reach;
+use super::shelf;
 use crate::commands::node::stop_signal;
 use crate::custody_link::{As, now_ms};
 use crate::failure::{Code, Failure, Result};
@@ -73,8 +73,10 @@ pub struct Backup {
 /// `NAME=URL`.
 #[derive(Clone)]
 pub struct GatewayArg {
-    name: Name,
-    at: Endpoint,
+    /// Its name, which is in the identity of its backup key.
+    pub name: Name,
+    /// Where it answers.
+    pub at: Endpoint,
 }
 
 impl FromStr for GatewayArg {
@@ -142,7 +144,7 @@ impl Backup {
     async fn once(&self, key: &KeyFile) -> Result<Report> {
         let (identity, capture) = (self.identity(), self.capture().await?);
         let time_ms = now_ms();
-        let path = self.out_dir.join(file_name(&identity, time_ms)?);
+        let path = self.out_dir.join(shelf::file_name(&identity, time_ms)?);
         write_new(&path, &self.signed(identity.clone(), &capture, time_ms, key)?, PUBLIC)?;
         let report = Report::text(format!("{identity}, from {}: {}", capture.source, path.display()));
         let report = capture.finding.iter().fold(report, |report, finding| report.line(finding.to_string()));
@@ -180,13 +182,6 @@ impl Backup {
     }
 }
 
-/// `network-secret-20260101T000000000Z.json`, `gateway-NAME-...`.
-fn file_name(identity: &Identity, time_ms: u64) -> Result<String> {
-    let wrong = || Failure::new(Code::Failed, "the clock of this machine is wrong");
-    let time = i64::try_from(time_ms).ok().and_then(DateTime::from_timestamp_millis).ok_or_else(wrong)?;
-    Ok(format!("{}-{}.json", identity.file_name(), time.format("%Y%m%dT%H%M%S%3fZ")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,14 +194,6 @@ mod tests {
         for bad in ["", "0s", "s", "5", "-1s", "+1s", "1.5h", "367d", "9999999999999999999d", "1w", "1 s"] {
             assert!(bad.parse::<Interval>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn files_are_named_by_instance_and_time() {
-        let named = |identity: &str, time_ms| file_name(&identity.parse().unwrap(), time_ms).unwrap();
-        let network = named("ten://backup@a/network-secret", 1_767_225_600_001);
-        assert_eq!(network, "network-secret-20260101T000000001Z.json");
-        assert_eq!(named("ten://backup@a/gateway/gw-01", 0), "gateway-gw-01-19700101T000000000Z.json");
     }
 
     #[test]

@@ -6,15 +6,16 @@ use clap::Args;
 use quorumkeep_custody::names::Name;
 use quorumkeep_store::files::read_bounded;
 use quorumkeep_ten::capture::{self, Capture};
-use quorumkeep_ten::check::{self, Captured, Finding, Level, Reader};
+use quorumkeep_ten::check::{self, Captured, Code, Finding, Reader};
 use quorumkeep_ten::key::BackupPublicKey;
 use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Client, Endpoint, Error, Gateway, Node};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::findings;
 use super::reach::Reach;
-use crate::failure::{Code, Failure, Result, json_error};
+use crate::failure::{self, Failure, Result, json_error};
 use crate::net::block_on;
 use crate::report::Report;
 
@@ -104,7 +105,7 @@ impl Inventory {
         let path = self.plan.display().to_string();
         let bytes = read_bounded(&self.plan, PLAN_BYTES_MAX)?;
         let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| json_error(&path, &error))?;
-        let fail = |why: &str| Err(Failure::new(Code::BadFile, format!("{path}: {why}")));
+        let fail = |why: &str| Err(Failure::new(failure::Code::BadFile, format!("{path}: {why}")));
         let mut names: Vec<String> = plan.nodes.iter().map(|node| node.name.to_string()).collect();
         names.extend(plan.gateways.iter().map(|gateway| format!("gateway/{}", gateway.name)));
         let count = names.len();
@@ -148,12 +149,9 @@ async fn ask_gateway(client: &Client, gateway: &GatewayPlan) -> Seen {
 }
 
 /// All findings: of each by itself, and of all together.
-fn findings(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
+fn judge(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     let mut all: Vec<Finding> = seen.iter().flat_map(|one| one.findings.clone()).collect();
-    all.extend(seen.iter().filter_map(|one| match &one.answer {
-        Err(capture::Error::Refused(finding)) => Some(Finding { about: one.name.clone(), ..(**finding).clone() }),
-        _ => None,
-    }));
+    all.extend(seen.iter().filter_map(|one| Some(refusal(&one.name, one.answer.as_ref().err()?))));
     let network = plan.network.as_str();
     let given = || seen.iter().filter_map(|one| Some((one, one.answer.as_ref().ok()?)));
     let keys: Vec<(&str, RpcKey)> =
@@ -175,29 +173,20 @@ fn findings(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     all
 }
 
+/// Why there is no backup.
+fn refusal(name: &str, error: &capture::Error) -> Finding {
+    match error {
+        capture::Error::Refused(finding) => Finding { about: name.to_owned(), ..(**finding).clone() },
+        error => Finding::new(name, Code::SourceSilent, format!("([{}] {error})", error.code())),
+    }
+}
+
 fn conclude(plan: &Plan, seen: &[Seen]) -> Result<Report> {
-    let findings = findings(plan, seen);
-    let errors: Vec<(&str, &capture::Error)> =
-        seen.iter().filter_map(|one| Some((one.name.as_str(), one.answer.as_ref().err()?))).collect();
-    let report =
-        Report::text(format!("network {}: {} asked, {} gave no backup", plan.network, seen.len(), errors.len()));
-    let report = findings.iter().fold(report, |report, finding| report.line(finding.to_string()));
-    let report =
-        errors.iter().fold(report, |report, (name, error)| report.line(format!("{name}: [{}] {error}", error.code())));
-    let report = report
+    let silent = seen.iter().filter(|one| one.answer.is_err()).count();
+    let report = Report::text(format!("network {}: {} asked, {silent} gave no backup", plan.network, seen.len()))
         .field("network", &plan.network)
-        .field("findings", &findings)
         .field("members", seen.iter().map(member).collect::<Vec<_>>());
-    let worst = check::worst(&findings);
-    let code = match worst {
-        Level::Alarm => Code::InventoryAlarm,
-        Level::Failed => Code::InventoryFailed,
-        _ if !errors.is_empty() => Code::InventoryFailed,
-        Level::Ok | Level::Unknown => return Ok(report),
-    };
-    let bad = findings.iter().filter(|finding| finding.level >= Level::Failed).count();
-    let message = format!("{bad} findings are bad, and {} of {} gave no backup", errors.len(), seen.len());
-    Err(Failure::new(code, message).with_report(report))
+    findings::conclude(report, &judge(plan, seen))
 }
 
 fn member(one: &Seen) -> Value {

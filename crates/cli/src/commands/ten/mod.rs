@@ -2,12 +2,18 @@
 
 mod backup;
 mod decrypt;
+mod document;
+mod expected;
+mod findings;
 mod folder;
 mod inventory;
 mod keygen;
+mod opening;
 mod reach;
 mod recover;
 mod seed_file;
+mod shelf;
+mod verify;
 mod wipe;
 
 use std::os::unix::fs::PermissionsExt;
@@ -31,6 +37,8 @@ pub enum Ten {
     Backup(Box<backup::Backup>),
     /// Does everything of a network run as its backups need it? Nothing secret is read.
     Inventory(inventory::Inventory),
+    /// Is the newest backup good, does its source still give the same, and, with a key, does it open? Nothing secret is written.
+    Verify(Box<verify::Verify>),
     /// Recovers a secret with words, a recovery session or a device, and writes what a restart needs.
     Recover(Box<recover::Recover>),
     /// Overwrites and removes the files of a recovery.
@@ -44,6 +52,7 @@ pub fn run(command: Ten, as_json: bool) -> Result<Report> {
         Ten::Decrypt(command) => command.run(),
         Ten::Backup(command) => command.run(as_json),
         Ten::Inventory(command) => command.run(),
+        Ten::Verify(command) => command.run(),
         Ten::Recover(command) => command.run(),
         Ten::Wipe(command) => command.run(),
     }

@@ -4,32 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use quorumkeep_custody::bytes::Hex;
 use quorumkeep_custody::keys::VerifyKey;
 use quorumkeep_custody::names::Name;
-use quorumkeep_sharing::slip39::{EXPONENT_MAX, Passphrase, combine};
 use quorumkeep_store::files::read_bounded;
 use quorumkeep_ten::artefact::{Artefact, Recognise, Restored};
-use quorumkeep_ten::card::{CARD_BYTES_MAX, KeyCard};
-use quorumkeep_ten::ciphertext::{Ciphertext, NotOpened};
+use quorumkeep_ten::ciphertext::Ciphertext;
 use quorumkeep_ten::container::{CONTAINER_BYTES_MAX, SignedBackup};
 use quorumkeep_ten::identity::{Identity, Instance};
-use quorumkeep_ten::key::{BackupKey, BackupPublicKey};
+use quorumkeep_ten::key::BackupPublicKey;
 use quorumkeep_ten::preflight::{self, Finding, Gateway, Node, Role};
 use quorumkeep_ten::secret::{RpcKey, Secret};
-use quorumkeep_ten::seed;
-use quorumkeep_ten::trezor::{DEVICE_FILE_BYTES_MAX, SessionKey};
-use serde_json::Value;
-use zeroize::Zeroizing;
 
+use super::document;
+use super::expected::Expected;
 use super::folder::NewFiles;
-use super::seed_file;
-use crate::commands::slip39;
+use super::opening::Opening;
 use crate::failure::{Code, Failure, Result};
 use crate::report::{Report, warn};
 
-/// Bytes of the longest document of a gateway.
-const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 /// What a gateway seals on its volume.
 const SEALED_KEY: &str = "encryption-key.json";
 
@@ -42,28 +34,6 @@ Examples:
 The key of the backup comes from words, from a seed file (bare, or sealed by a recovery session of a custody), from a key file, or
 stays in a device (--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by
 a document that it has stored. The secret is never printed; destroy the files when the restart is done.";
-
-/// Where the key of the backup is.
-#[derive(Args)]
-#[group(id = "key", multiple = false)]
-struct KeyFrom {
-    /// The seed or the private key in a file: what a recovery session handed over (an age file, with --identity), what backup
-    /// restore recovered, or seed.bin of ten keygen.
-    #[arg(long, value_name = "FILE", visible_alias = "sealed-file")]
-    seed_file: Option<PathBuf>,
-    /// The private backup key: 64 hex digits, or PEM.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// What a device returned for exactly this ciphertext.
-    #[arg(long, value_name = "FILE")]
-    session_key_file: Option<PathBuf>,
-}
-
-impl KeyFrom {
-    fn is_given(&self) -> bool {
-        self.seed_file.is_some() || self.key_file.is_some() || self.session_key_file.is_some()
-    }
-}
 
 /// What the node will be.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -86,24 +56,12 @@ pub struct Recover {
     #[arg(long, value_name = "FILE")]
     backup: PathBuf,
     /// Who may have signed the backup: 64 hex digits; may be given several times.
-    #[arg(long, value_name = "KEY", value_parser = verify_key)]
+    #[arg(long, value_name = "KEY", value_parser = super::expected::verify_key)]
     signer: Vec<VerifyKey>,
-    /// The public file of the backup key, from ten keygen.
-    #[arg(long, value_name = "FILE", conflicts_with = "public_key")]
-    card: Option<PathBuf>,
-    /// The public backup key instead.
-    #[arg(long, value_name = "HEX")]
-    public_key: Option<BackupPublicKey>,
     #[command(flatten)]
-    words: slip39::pool::Source,
-    /// The passphrase of the words [default: the empty one].
-    #[arg(long, value_name = "FILE", requires = "shares_file")]
-    passphrase_file: Option<PathBuf>,
+    expected: Expected,
     #[command(flatten)]
-    key: KeyFrom,
-    /// The age identity that opens the file with the seed, if it is sealed.
-    #[arg(long, value_name = "FILE", requires = "seed_file")]
-    identity: Option<PathBuf>,
+    opening: Opening,
     /// The RPC key of the network, as it is known from elsewhere than the backup: base64 as ten_rpcKey answers, or hexadecimal.
     #[arg(long, value_name = "KEY", required_unless_present = "gateway", conflicts_with = "gateway")]
     rpc_key: Option<RpcKey>,
@@ -137,17 +95,9 @@ struct Captured {
     rpc_key: Option<RpcKey>,
 }
 
-fn verify_key(text: &str) -> core::result::Result<VerifyKey, String> {
-    let key = VerifyKey(text.parse::<Hex<32>>().map_err(|error| error.to_string())?);
-    if key.is_valid() { Ok(key) } else { Err("this is nobody's key".into()) }
-}
-
 impl Recover {
     /// Looks, opens, recognises, and only then writes.
     pub fn run(self) -> Result<Report> {
-        if self.words.is_given() && self.key.is_given() {
-            return Err(Failure::usage("give words or another key, not both"));
-        }
         let identity = self.what();
         let captured = self.captured(&identity)?;
         let findings = self.look(captured.rpc_key.as_ref())?;
@@ -166,7 +116,7 @@ impl Recover {
 
     fn captured(&self, identity: &Identity) -> Result<Captured> {
         let bytes = read_bounded(&self.backup, CONTAINER_BYTES_MAX as u64)?;
-        let own = self.expected_key(identity)?;
+        let own = self.expected.key(identity)?;
         let about = |failure: Failure| failure.about(self.backup.display());
         if bytes.trim_ascii_start().first() != Some(&b'{') {
             let ciphertext = Ciphertext::from_file(&bytes).map_err(|error| about(error.into()))?;
@@ -180,17 +130,6 @@ impl Recover {
         }
         let ciphertext = backup.ciphertext.clone();
         Ok(Captured { ciphertext, key: Some(backup.backup_key), rpc_key: backup.rpc_key })
-    }
-
-    fn expected_key(&self, identity: &Identity) -> Result<Option<BackupPublicKey>> {
-        let Some(path) = &self.card else { return Ok(self.public_key) };
-        let bad = |error| Failure::new(Code::BadFile, format!("{}: {error}", path.display()));
-        let card = KeyCard::from_file(&read_bounded(path, CARD_BYTES_MAX as u64)?).map_err(bad)?;
-        if card.identity != *identity {
-            let message = format!("{} is of {}, and {identity} is recovered", path.display(), card.identity);
-            return Err(Failure::new(Code::OtherInstance, message));
-        }
-        Ok(Some(card.backup_key))
     }
 
     /// Before anything is opened: would a restart run on the restored secret?
@@ -242,48 +181,8 @@ impl Recover {
     }
 
     fn open(&self, identity: &Identity, captured: &Captured) -> Result<Secret> {
-        let ciphertext = &captured.ciphertext;
-        if let Some(path) = &self.key.session_key_file {
-            super::warn_if_open(path);
-            let session = SessionKey::read(&read_bounded(path, DEVICE_FILE_BYTES_MAX as u64)?)?;
-            return Ok(ciphertext.open_with(&session)?);
-        }
-        let key = self.backup_key(identity, captured.key.as_ref())?;
-        ciphertext.open(&key).map_err(|error| match error {
-            NotOpened::Key => {
-                Failure::new(Code::DecryptFailed, "the key is right, but the backup is for another key or was changed")
-            }
-            error => error.into(),
-        })
-    }
-
-    fn backup_key(&self, identity: &Identity, expected: Option<&BackupPublicKey>) -> Result<BackupKey> {
-        let expected = expected.ok_or_else(|| {
-            Failure::usage("give --card or --public-key: what is recovered is recognised by the public key")
-        })?;
-        let not_it = || {
-            let message = format!("what was recovered does not give the backup key {expected} of {identity}");
-            let help = "Are these the words of this instance, with the right passphrase? Nothing was written.";
-            Failure::new(Code::NotRecognised, message).with_help(help)
-        };
-        if let Some(path) = &self.key.key_file {
-            return Some(super::load_backup_key(path)?).filter(|key| key.public() == *expected).ok_or_else(not_it);
-        }
-        let recovered = match &self.key.seed_file {
-            Some(file) => seed_file::read(file, self.identity.as_deref())?,
-            None => self.combine()?,
-        };
-        seed::recognise(recovered, identity, expected).ok_or_else(not_it)
-    }
-
-    fn combine(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let passphrase = slip39::passphrase(self.passphrase_file.as_deref())?;
-        let (shares, places) = self.words.shares()?;
-        let combined = combine(&shares, &Passphrase::new(&passphrase)?, EXPONENT_MAX)?;
-        for place in combined.bad.iter().filter_map(|place| places.get(place - 1)) {
-            warn(&format!("{place}: this mnemonic is not right; it contradicts the others"));
-        }
-        Ok(combined.secret)
+        let (opener, _) = self.opening.opener(identity, captured.key.as_ref())?;
+        opener.secret(&captured.ciphertext)
     }
 
     fn restored(&self, secret: Secret, captured: &Captured) -> Result<Restored> {
@@ -303,12 +202,7 @@ impl Recover {
             let help = "Take any document from the database of the gateway. If there is none, say --unrecognised.";
             return Err(Failure::usage("give --document, by which the key is recognised").with_help(help));
         };
-        let bytes = read_bounded(path, DOCUMENT_BYTES_MAX)?;
-        let text = core::str::from_utf8(&bytes)
-            .map_err(|_| Failure::new(Code::BadFile, format!("{} is no text", path.display())))?;
-        let json: Option<Value> = serde_json::from_str(text).ok();
-        let data = json.as_ref().and_then(|json| json.get("data")?.as_str()).unwrap_or(text);
-        Ok(Recognise::Document(data.trim().to_owned()))
+        Ok(Recognise::Document(document::read(path)?))
     }
 
     fn write(&self, artefacts: &[Artefact]) -> Result<Vec<PathBuf>> {
