@@ -332,20 +332,28 @@ fn a_gateway_is_recognised_by_a_document_and_its_seed_may_come_from_a_custody() 
     let run = |more: &[&str]| {
         let fixed =
             ["ten", "recover", "--network", "uat", "--gateway", "gw-1", "--backup", "gw.hex", "--out-dir", "restore"];
-        let key = ["--sealed-file", "seed.age", "--identity", "me.txt", "--card", "keys/gateway-gw-1/backup-key.json"];
-        kit.run(&[&fixed[..], &key, &["--volume", "data"], more].concat())
+        kit.run(&[&fixed[..], &["--card", "keys/gateway-gw-1/backup-key.json", "--volume", "data"], more].concat())
     };
-    run(&["--document", "other.json"]).fails(1, "not_recognised");
-    run(&[]).fails(2, "usage");
+    let bare = ["--seed-file", "keys/gateway-gw-1/seed.bin"];
+    let run_sealed = |more: &[&str]| run(&[&["--sealed-file", "seed.age", "--identity", "me.txt"], more].concat());
+    run_sealed(&["--document", "other.json"]).fails(1, "not_recognised");
+    run_sealed(&[]).fails(2, "usage");
     fs::write(kit.path("data/encryption-key.json"), "{}").unwrap();
-    run(&["--document", "good.json"]).fails(4, "restore_unsafe");
+    run_sealed(&["--document", "good.json"]).fails(4, "restore_unsafe");
     fs::remove_file(kit.path("data/encryption-key.json")).unwrap();
+    let document = ["--document", "good.json"];
+    run(&[&document[..], &["--seed-file", "seed.age"]].concat()).fails(2, "usage");
+    run(&[&document[..], &bare, &["--identity", "me.txt"]].concat()).fails(3, "bad_ciphertext");
+    run(&[&document[..], &["--seed-file", "keys/gateway-gw-2/seed.bin"]].concat()).fails(1, "not_recognised");
     assert!(!kit.path("restore").exists());
-    let answer = run(&["--document", "good.json"]);
+    let answer = run_sealed(&["--document", "good.json"]);
     silent(&answer, &[&hex::encode(SECRET), &text]);
     assert_eq!(answer.ok()["recognised"], true);
     let flag = fs::read_to_string(kit.path("restore/gateway.args")).unwrap();
     assert_eq!(flag, format!("-encryptionKeySource=hex:{}\n-logLevel=error\n", hex::encode(SECRET)));
+    kit.run(&["ten", "wipe", "--dir", "restore"]).ok();
+    run(&[&document[..], &bare].concat()).ok();
+    assert_eq!(fs::read_to_string(kit.path("restore/gateway.args")).unwrap(), flag);
 }
 
 /// A device that keeps its seed: its public key is imported, and what it returns for a ciphertext opens it.

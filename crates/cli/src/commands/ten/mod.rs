@@ -7,6 +7,7 @@ mod inventory;
 mod keygen;
 mod reach;
 mod recover;
+mod seed_file;
 mod wipe;
 
 use std::os::unix::fs::PermissionsExt;

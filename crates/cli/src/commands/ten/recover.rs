@@ -1,7 +1,6 @@
 //! `quorumkeep ten recover`.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -24,12 +23,11 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::folder::NewFiles;
+use super::seed_file;
 use crate::commands::slip39;
 use crate::failure::{Code, Failure, Result};
 use crate::report::{Report, warn};
 
-/// Bytes of the longest output of a recovery session: a seed or a key, sealed.
-const SEALED_BYTES_MAX: u64 = 16 * 1024;
 /// Bytes of the longest document of a gateway.
 const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 /// What a gateway seals on its volume.
@@ -40,18 +38,19 @@ Examples:
   quorumkeep ten recover --network mainnet --backup network-secret.json --signer KEY --rpc-key BASE64 \\
     --shares-file alice.txt bob.txt --volume /mnt/enclave-db --role validator --out-dir restore
   quorumkeep ten recover --network mainnet --gateway gw-01 --backup gw-01.hex --card keys/gateway-gw-01/backup-key.json \\
-    --sealed-file secret.age --identity me.txt --document document.json --volume /mnt/data --out-dir restore
-The key of the backup comes from words, from the output of a recovery session of a custody, from a key file, or stays in a device
-(--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by
+    --seed-file secret.age --identity me.txt --document document.json --volume /mnt/data --out-dir restore
+The key of the backup comes from words, from a seed file (bare, or sealed by a recovery session of a custody), from a key file, or
+stays in a device (--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by
 a document that it has stored. The secret is never printed; destroy the files when the restart is done.";
 
 /// Where the key of the backup is.
 #[derive(Args)]
 #[group(id = "key", multiple = false)]
 struct KeyFrom {
-    /// The output of a recovery session: an age file with the seed or the private key.
-    #[arg(long, value_name = "FILE", requires = "identity")]
-    sealed_file: Option<PathBuf>,
+    /// The seed or the private key in a file: what a recovery session handed over (an age file, with --identity), what backup
+    /// restore recovered, or seed.bin of ten keygen.
+    #[arg(long, value_name = "FILE", visible_alias = "sealed-file")]
+    seed_file: Option<PathBuf>,
     /// The private backup key: 64 hex digits, or PEM.
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -62,7 +61,7 @@ struct KeyFrom {
 
 impl KeyFrom {
     fn is_given(&self) -> bool {
-        self.sealed_file.is_some() || self.key_file.is_some() || self.session_key_file.is_some()
+        self.seed_file.is_some() || self.key_file.is_some() || self.session_key_file.is_some()
     }
 }
 
@@ -102,8 +101,8 @@ pub struct Recover {
     passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     key: KeyFrom,
-    /// The age identity that opens the sealed file.
-    #[arg(long, value_name = "FILE", requires = "sealed_file")]
+    /// The age identity that opens the file with the seed, if it is sealed.
+    #[arg(long, value_name = "FILE", requires = "seed_file")]
     identity: Option<PathBuf>,
     /// The RPC key of the network, as it is known from elsewhere than the backup: base64 as ten_rpcKey answers, or hexadecimal.
     #[arg(long, value_name = "KEY", required_unless_present = "gateway", conflicts_with = "gateway")]
@@ -270,9 +269,9 @@ impl Recover {
         if let Some(path) = &self.key.key_file {
             return Some(super::load_backup_key(path)?).filter(|key| key.public() == *expected).ok_or_else(not_it);
         }
-        let recovered = match (&self.key.sealed_file, &self.identity) {
-            (Some(sealed), Some(age)) => unseal(sealed, age)?,
-            _ => self.combine()?,
+        let recovered = match &self.key.seed_file {
+            Some(file) => seed_file::read(file, self.identity.as_deref())?,
+            None => self.combine()?,
         };
         seed::recognise(recovered, identity, expected).ok_or_else(not_it)
     }
@@ -350,23 +349,4 @@ impl Recover {
 
 fn unreadable(volume: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Code::BadFile, format!("the volume {} cannot be read: {error}", volume.display()))
-}
-
-/// What a recovery session sealed to an age identity.
-fn unseal(sealed: &Path, identity: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    super::warn_if_open(identity);
-    let text = read_bounded(identity, SEALED_BYTES_MAX)?;
-    let bad =
-        || Failure::new(Code::BadKey, format!("{} holds no identity of age (AGE-SECRET-KEY-1...)", identity.display()));
-    let text = core::str::from_utf8(&text).map_err(|_| bad())?;
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let key: age::x25519::Identity = lines.next().and_then(|line| line.parse().ok()).ok_or_else(bad)?;
-    let bytes = read_bounded(sealed, SEALED_BYTES_MAX)?;
-    let wrong = |_| Failure::new(Code::DecryptFailed, format!("{} does not open with this identity", sealed.display()));
-    let decryptor = age::Decryptor::new_buffered(bytes.as_slice()).map_err(wrong)?;
-    let mut reader = decryptor.decrypt(core::iter::once(&key as &dyn age::Identity)).map_err(wrong)?;
-    // Never longer than what is sealed, so that the buffer does not grow and leave copies behind.
-    let mut recovered = Zeroizing::new(Vec::with_capacity(bytes.len()));
-    reader.read_to_end(&mut recovered).map_err(|error| Failure::new(Code::BadCiphertext, error))?;
-    Ok(recovered)
 }
