@@ -1,68 +1,34 @@
-//! `quorumkeep ten backup` and `ten inventory` against real processes of the stand-in, which is built with the feature
-//! `stand-in` of quorumkeep-ten.
+//! `quorumkeep ten backup` and `ten inventory` against real processes of the stand-in.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod kit;
+#[path = "kit/stand_in.rs"]
+mod stand_in;
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use kit::{Kit, names};
 use serde_json::{Value, json};
+use stand_in::{Running, program};
 
 /// The public keys of the private keys 1 and 2.
 const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const OTHER: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
 
-/// The stand-in; none if it is not built and not required.
-fn program() -> Option<PathBuf> {
-    let program = Path::new(env!("CARGO_BIN_EXE_quorumkeep")).with_file_name("ten-stand-in");
-    let found = program.exists();
-    let required = env::var("QUORUMKEEP_REQUIRE_ALL").as_deref() == Ok("1");
-    assert!(found || !required, "the stand-in is required and not built: --features quorumkeep-ten/stand-in");
-    if !found {
-        eprintln!("skipped: the stand-in is not built");
-    }
-    found.then_some(program)
-}
-
-struct Running {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn start(program: &Path, arguments: &[String], environment: &[(&str, &str)]) -> Running {
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment.iter().copied()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
-    Running { child, url: format!("http://{}", address.unwrap()) }
-}
-
-/// A genesis node with a database in the folder.
+/// A genesis node of a network of its own.
 fn node(kit: &Kit, program: &Path, database: &str, secret: &str) -> Running {
-    let arguments = ["node".to_owned(), format!("-db={}", kit.path(database).display()), "-genesis".to_owned()];
-    start(program, &arguments, &[("ENCLAVE_BACKUPENCRYPTIONKEY", KEY), ("ENCLAVE_SHAREDSECRET", secret)])
+    let published = format!("-da={}", kit.path(&format!("{database}-published")).display());
+    let environment = [("ENCLAVE_BACKUPENCRYPTIONKEY", KEY), ("ENCLAVE_SHAREDSECRET", secret)];
+    stand_in::node(kit, program, database, &["-genesis", &published], &environment)
 }
 
 fn gateway(kit: &Kit, program: &Path, name: &str, more: &[&str]) -> Running {
-    let folder = kit.path(name);
-    let mut arguments = vec!["gateway".to_owned(), "-encryptionKeySource=new".to_owned()];
-    arguments.extend(["-insideEnclave", "-dbType=cosmosDB"].map(str::to_owned));
-    arguments.extend(["data", "cosmos"].map(|flag| format!("-{flag}={}", folder.display())));
-    arguments.extend(more.iter().map(|&flag| flag.to_owned()));
-    start(program, &arguments, &[])
+    stand_in::gateway(kit, program, name, &[&["-encryptionKeySource=new"], more].concat())
 }
 
 fn kit() -> Kit {
@@ -120,6 +86,56 @@ fn the_key_of_a_gateway_is_taken_and_its_texts_are_errors() {
     let named = format!("gw-02={}", bare.url);
     kit.run(&backup(&["--gateway", &named, "--backup-key", OTHER])).fails(4, "backup_key_missing");
     assert_eq!(names(&kit.path("out")).len(), 1);
+}
+
+/// A server that answers everybody with this text; its address.
+fn server(text: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 2048]);
+            let _ = stream.write_all(text.as_bytes());
+        }
+    });
+    address.to_string()
+}
+
+/// What is not upstream's answer is an error that says which, and nothing is kept of it.
+#[test]
+fn answers_that_are_none_are_refused_with_the_reason() {
+    let kit = kit();
+    let ok =
+        |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    let zeros = format!("0x{}", "00".repeat(145));
+    for (answer, status, code) in [
+        (
+            "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            4,
+            "source_redirects",
+        ),
+        ("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n".to_owned(), 6, "source_status"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n".to_owned(), 6, "source_broken"),
+        (ok(&"x".repeat(100_000)), 4, "answer_too_large"),
+        (ok("<!doctype html>"), 4, "answer_malformed"),
+        (ok(&zeros), 4, "answer_malformed"),
+        (ok("0x04"), 4, "answer_malformed"),
+        (ok("no encryption key available to backup"), 4, "gateway_without_key"),
+        (ok(""), 4, "gateway_refused"),
+    ] {
+        let gateway = format!("gw-01=http://{}", server(answer.clone()));
+        eprintln!("{answer:.60}");
+        kit.run(&backup(&["--gateway", &gateway, "--backup-key", OTHER])).fails(status, code);
+    }
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = format!("http://{}", silent.local_addr().unwrap());
+    kit.run(&backup(&["--node", &node, "--backup-key", KEY, "--timeout", "1"])).fails(6, "source_timeout");
+    let plain = format!("https://{}", server("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned()));
+    fs::write(kit.path("roots.pem"), "no certificate").unwrap();
+    let bad_roots = ["--node", &plain, "--backup-key", KEY, "--roots", "roots.pem"];
+    kit.run(&backup(&bad_roots)).fails(3, "bad_file");
+    assert!(names(&kit.path("out")).is_empty(), "nothing was kept");
 }
 
 #[test]

@@ -189,4 +189,4 @@ fn tls_error(at: &Endpoint, error: io::Error) -> Error {
 
 #[cfg(test)]
 #[path = "http_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,14 +12,21 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-const SHORT: Duration = Duration::from_millis(300);
+pub(in crate::source) const SHORT: Duration = Duration::from_millis(300);
+pub(in crate::source) const LONG: Duration = Duration::from_secs(3);
 
-fn client(trust: Option<Trust>) -> Client {
-    Client::new(trust, Limits { connect: SHORT, headers: SHORT, whole: SHORT * 2, body_bytes: 1000 })
+/// With bounds of size only that a test meets.
+pub(in crate::source) fn client(trust: Option<Trust>) -> Client {
+    Client::new(trust, Limits { body_bytes: 1000, ..Limits::default() })
+}
+
+/// With bounds of time that a test meets.
+pub(in crate::source) fn impatient(headers: Duration, whole: Duration) -> Client {
+    Client::new(None, Limits { headers, whole, ..Limits::default() })
 }
 
 /// A server that says `text` to everybody and keeps the connection; then `more` again and again.
-async fn server(text: &'static str, more: &'static str) -> SocketAddr {
+pub(in crate::source) async fn server(text: &'static str, more: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -68,9 +75,13 @@ async fn a_status_is_reported_with_its_text() {
 
 #[tokio::test]
 async fn a_slow_server_is_left() {
-    let silent = get("", "").await.unwrap_err();
+    let asked = async |client: Client, text: &'static str, more: &'static str| {
+        let address = server(text, more).await;
+        client.get(&format!("http://{address}/").parse().unwrap()).await.unwrap_err()
+    };
+    let silent = asked(impatient(SHORT, LONG), "", "").await;
     assert!(matches!(silent, Error::Timeout { what: "headers", .. }), "{silent}");
-    let dripping = get("HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", "x").await.unwrap_err();
+    let dripping = asked(impatient(LONG, LONG), "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", "x").await;
     assert!(matches!(dripping, Error::Timeout { what: "body", .. }), "{dripping}");
 }
 

@@ -63,3 +63,7 @@ fn sort(at: &Endpoint, max: usize, error: tungstenite::Error) -> Error {
         other => Error::WebSocket { at: here, why: printable(other.to_string().as_bytes()) },
     }
 }
+
+#[cfg(test)]
+#[path = "ws_tests.rs"]
+mod tests;

@@ -1,4 +1,5 @@
 //! Real processes of the stand-in, and what an operator has beside them.
+#![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
