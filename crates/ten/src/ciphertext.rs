@@ -67,7 +67,7 @@ impl Ciphertext {
     /// [`NotACiphertext`].
     pub fn from_hex(text: &str) -> Result<Self, NotACiphertext> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        if digits.len() % 2 == 0 && digits.len() != 2 * CIPHERTEXT_BYTES && is_hex(digits) {
+        if digits.len().is_multiple_of(2) && digits.len() != 2 * CIPHERTEXT_BYTES && is_hex(digits) {
             return Err(NotACiphertext::Length(digits.len() / 2));
         }
         let mut bytes = [0; CIPHERTEXT_BYTES];
