@@ -12,6 +12,7 @@
 //! | `audit` | appending to the audit log against bare commits of the same database; proofs and verification of 1,000,000 entries |
 //! | `custody` | the state of 10,000 backup sets, in the process and by `backup status` |
 //! | `slip39` | SLIP-39 split and combine against the Python reference |
+//! | `ten` | opening a TEN backup (ECIES) against its one multiplication on secp256k1 |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
@@ -27,6 +28,7 @@ mod report;
 mod sign;
 mod slip39;
 mod store;
+mod ten;
 
 use std::process::ExitCode;
 
@@ -70,6 +72,8 @@ enum Command {
     Custody(custody::Arguments),
     /// Mnemonics of SLIP-39.
     Slip39(slip39::Arguments),
+    /// Opening backups of a TEN network.
+    Ten(ten::Arguments),
     /// What `sign` is measured against, in a process of its own.
     #[command(hide = true)]
     SignFloor {
@@ -104,6 +108,7 @@ fn main() -> ExitCode {
         Command::Audit(options) => audit::run(options, rounds),
         Command::Custody(options) => custody::run(options, rounds),
         Command::Slip39(options) => slip39::run(options, rounds),
+        Command::Ten(options) => ten::run(options, rounds),
         Command::DkgMemory { n } => return dkg::child(*n),
         Command::SignFloor { seconds } => {
             println!("{}", sign::floor(*seconds).unwrap_or(f64::NAN));

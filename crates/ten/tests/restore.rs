@@ -5,6 +5,8 @@
 mod kit;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 
 use kit::{BackupKey, Running, flag, start};
@@ -14,6 +16,7 @@ use quorumkeep_ten::ciphertext::NotOpened;
 use quorumkeep_ten::key::BackupKey as Opener;
 use quorumkeep_ten::preflight::{self, Level};
 use quorumkeep_ten::secret::{NotASecret, RpcKey, Secret};
+use quorumkeep_ten::source::Node;
 use tempfile::TempDir;
 
 const KEY: u8 = 1;
@@ -157,6 +160,39 @@ async fn trap_6_the_secret_of_a_liar_has_no_artefact() {
     let (secret, found) = taken(&liar, None).await.unwrap();
     let refused = Restored::network(secret, lost.pinned).err();
     assert_eq!(refused, Some(Error::RpcKey { found, expected: lost.pinned }));
+}
+
+/// Answers for a node with the right RPC key, and with a ciphertext of a secret of its own.
+fn relay(rpc_key: RpcKey, own: &str) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (key, own) = (rpc_key.to_string(), own.to_owned());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut request) = (stream.unwrap(), Vec::new());
+            while !request.ends_with(b"}") {
+                let mut part = [0; 1024];
+                let count = stream.read(&mut part).unwrap();
+                assert!(count > 0, "the question is whole");
+                request.extend_from_slice(&part[..count]);
+            }
+            let result = if String::from_utf8_lossy(&request).contains("ten_rpcKey") { &key } else { &own };
+            let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    Node::new(kit::client(), at)
+}
+
+/// T6: a relay is not seen when the backup is made, and its secret has no artefact.
+#[tokio::test]
+async fn trap_6_a_relay_with_the_right_rpc_key_is_seen_when_the_backup_is_opened() {
+    let lost = lost().await;
+    let own = BackupKey::new(KEY).seal(&[7; 32]);
+    let capture = capture::network_secret(&relay(lost.pinned, &own.to_string()), Some(&lost.pinned)).await.unwrap();
+    assert_eq!((capture.rpc_key, &capture.ciphertext), (Some(lost.pinned), &own));
+    let secret = capture.ciphertext.open(&Opener::from_bytes(&[KEY; 32]).unwrap()).unwrap();
+    assert!(matches!(Restored::network(secret, lost.pinned).err(), Some(Error::RpcKey { .. })));
 }
 
 /// A gateway within an enclave; its volume belongs to a machine.

@@ -110,15 +110,23 @@ async fn nobody_there_is_unreachable() {
     assert_eq!(error.code(), "source_unreachable");
 }
 
-/// A server within TLS for `localhost`, and its certificate in a file.
-async fn tls_server() -> (SocketAddr, tempfile::NamedTempFile) {
+/// What a server within TLS for `localhost` accepts with, and its certificate in a file.
+pub(in crate::source) fn acceptor() -> (TlsAcceptor, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder =
         rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
     let config = builder.unwrap().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-    let (acceptor, listener) = (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(made.cert.der()));
+    std::fs::write(file.path(), pem).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), file)
+}
+
+/// A server within TLS.
+async fn tls_server() -> (SocketAddr, tempfile::NamedTempFile) {
+    let ((acceptor, file), listener) = (acceptor(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
@@ -129,9 +137,6 @@ async fn tls_server() -> (SocketAddr, tempfile::NamedTempFile) {
             let _ = stream.shutdown().await;
         }
     });
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(made.cert.der()));
-    std::fs::write(file.path(), pem).unwrap();
     (address, file)
 }
 

@@ -8,8 +8,9 @@ use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::super::http::tests::{LONG, SHORT, client, impatient, server};
+use super::super::http::tests::{LONG, SHORT, acceptor, client, impatient, server};
 use super::*;
+use crate::source::Trust;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -102,4 +103,25 @@ async fn what_is_no_websocket_is_named() {
     assert!(matches!(plain, Error::Status { status: 200, .. }), "{plain}");
     let other = refused(server("SSH-2.0-OpenSSH_9.6\r\n\r\n", "").await).await;
     assert_eq!(other.code(), "source_websocket");
+}
+
+#[tokio::test]
+async fn a_websocket_within_tls_is_trusted_by_given_roots_only() {
+    let ((acceptor, roots), (_, others)) = (acceptor(), acceptor());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at: Endpoint = format!("wss://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let mut socket = accept_async(stream).await.unwrap();
+            socket.send(Message::text("answer")).await.unwrap();
+            while socket.next().await.is_some_and(|message| message.is_ok()) {}
+        }
+    });
+    let trusting = client(Some(Trust::file(roots.path()).unwrap()));
+    assert_eq!(ask(&trusting, &at, "question".to_owned()).await.unwrap(), "answer");
+    let other = client(Some(Trust::file(others.path()).unwrap()));
+    assert_eq!(ask(&other, &at, "question".to_owned()).await.unwrap_err().code(), "tls_certificate");
+    assert_eq!(ask(&client(None), &at, "question".to_owned()).await.unwrap_err().code(), "tls_no_roots");
 }
