@@ -140,7 +140,7 @@ codes! {
     KeyRetired = "key_retired", 4, "A key belonged to somebody who left.", "It is never registered again. Make new keys: quorumkeep guardian new, quorumkeep person new";
     GuardianUnapproved = "guardian_unapproved", 4, "The people of now do not stand behind the keys of a guardian.", "Seal nothing to him. Compare his card with quorumkeep guardian list; to approve the same card again: quorumkeep guardian add";
     GuardianDiffers = "guardian_differs", 4, "The manifest has other keys for a guardian than the register.", "Make the set again with the registered guardians.";
-    PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "See: quorumkeep backup plan";
+    PlacementRefused = "placement_refused", 4, "The placement does not survive what it claims, or lets somebody recover alone without saying so.", "Say what is meant with --side-alone or --entity-alone, or change the plan. See: quorumkeep backup plan";
     ManifestInvalid = "manifest_invalid", 4, "The manifest is damaged, not signed, or breaks a rule.", "Get the manifest again from the custody.";
     GenerationWrong = "generation_wrong", 4, "The set has another generation than the next one.", "Somebody made a set at the same time; make yours again.";
     EnvelopeMismatch = "envelope_mismatch", 4, "A sealed share is not the one of the manifest.", "Fetch it again with: quorumkeep backup deliver";
@@ -151,10 +151,10 @@ codes! {
     AttemptsExhausted = "attempts_exhausted", 4, "The share was sent too often.", "Find out why, then: quorumkeep backup retry";
     DeliveryState = "delivery_state", 4, "The delivery is not in a state for this.", "See: quorumkeep backup status";
     ManifestDiffers = "manifest_differs", 4, "Two manifests that should be the same differ.", "Do not sign. Compare the manifest hashes with the other guardians.";
-    SessionUnknown = "session_unknown", 4, "There is no such recovery session.", "See: quorumkeep backup status";
+    SessionUnknown = "session_unknown", 4, "There is no such recovery session.", "Compare the number; a session begins with its last approval: quorumkeep custody waiting";
     SessionMissing = "session_missing", 4, "No approved recovery session is open for the secret.", "Open one with: quorumkeep backup recover open";
     SessionOpen = "session_open", 4, "A recovery session is open for the secret already.", "Finish it or end it: quorumkeep backup recover abort";
-    SessionState = "session_state", 4, "The recovery session is not in a state for this.", "See: quorumkeep backup recover status";
+    SessionState = "session_state", 4, "The recovery session is not in a state for this.", "Open and recognised sessions wait for shares and for the second approval: quorumkeep backup recover status";
     FindingsDiffer = "findings_differ", 4, "The process has found something else than what is to be approved.", "Look at quorumkeep backup recover status, and ask again: quorumkeep backup recover commit";
     OutputDiffers = "output_differs", 4, "The sealed output is not the one that was approved.", "Nothing was handed over. End the session, and find out who changed the folder of the process.";
     SessionRefused = "session_refused", 4, "The session is not approved as it must be.", "Give no share. Ask the people who are said to have approved.";

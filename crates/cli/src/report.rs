@@ -40,6 +40,12 @@ impl Report {
         self
     }
 
+    /// The same of what is JSON already.
+    pub fn json_field(mut self, name: &str, json: String) -> Self {
+        self.fields.insert(name.to_owned(), json);
+        self
+    }
+
     /// Prints it to standard output. A reader that went away is no failure.
     pub fn print(mut self, as_json: bool) {
         if !as_json {
@@ -83,7 +89,8 @@ fn object(fields: &Fields) -> String {
 /// The same JSON in printable ASCII: text of others cannot drive a terminal or turn the direction of text. Outside of its
 /// strings JSON has no other characters.
 fn ascii(json: &str) -> Cow<'_, str> {
-    if json.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    // Control characters below the space are escaped already, so that only this one is left.
+    if json.is_ascii() && !json.contains('\x7f') {
         return json.into();
     }
     let mut out = String::with_capacity(json.len());

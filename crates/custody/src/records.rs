@@ -136,21 +136,43 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn list<T: DeserializeOwned>(&self, table: Table, prefix: &str) -> Result<Vec<(String, T)>, ReadError> {
+    pub fn list<T: DeserializeOwned + Send>(&self, table: Table, prefix: &str) -> Result<Vec<(String, T)>, ReadError> {
         let stored = self.records.list(table, prefix)?;
         let written = self.writes.iter().filter(|((of, key), _)| *of == table && key.starts_with(prefix));
         let mut written = written.peekable();
         if written.peek().is_none() {
-            return stored.into_iter().map(|(key, bytes)| Ok((key, read(&bytes)?))).collect();
+            return read_all(stored);
         }
         let mut all: BTreeMap<String, Option<Vec<u8>>> =
             stored.into_iter().map(|(key, bytes)| (key, Some(bytes))).collect();
         all.extend(written.map(|((_, key), bytes)| (key.clone(), bytes.clone())));
-        all.into_iter()
-            .filter_map(|(key, bytes)| Some((key, bytes?)))
-            .map(|(key, bytes)| Ok((key, read(&bytes)?)))
-            .collect()
+        read_all(all.into_iter().filter_map(|(key, bytes)| Some((key, bytes?))).collect())
     }
+}
+
+/// Documents that are read by one thread.
+const ONE_THREAD: usize = 1024;
+
+/// Reads documents, many of them by all processors.
+fn read_all<T: DeserializeOwned + Send>(stored: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, T)>, ReadError> {
+    let one = |(key, bytes): (String, Vec<u8>)| Ok((key, read(&bytes)?));
+    if stored.len() <= ONE_THREAD {
+        return stored.into_iter().map(one).collect();
+    }
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (mut parts, mut rest) = (Vec::with_capacity(threads), stored);
+    let part = rest.len().div_ceil(threads);
+    while rest.len() > part {
+        parts.push(rest.split_off(rest.len() - part));
+    }
+    parts.push(rest);
+    let parts: Vec<Result<Vec<_>, ReadError>> = std::thread::scope(|scope| {
+        let parts = parts.into_iter().rev().map(|part| scope.spawn(move || part.into_iter().map(one).collect()));
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let parts: Vec<Vec<(String, T)>> = parts.into_iter().collect::<Result<_, _>>()?;
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// A document that was read from a store.

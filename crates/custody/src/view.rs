@@ -140,6 +140,14 @@ pub struct Overview {
     pub people_head: Hash,
 }
 
+impl Overview {
+    /// The same as JSON. Not generic, so that it is compiled here, where what computes is optimised: there may be 10 MB of it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 /// Looks at the records of a custody.
 pub struct View<'a>(Draft<'a>);
 

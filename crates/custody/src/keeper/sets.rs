@@ -38,12 +38,6 @@ impl SetRecord {
         self.shares.iter().filter(|share| share.state == State::Confirmed).count()
     }
 
-    /// Have all guardians signed the same manifest?
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        self.confirmed() == self.shares.len()
-    }
-
     /// Have enough of them?
     #[must_use]
     pub fn is_recoverable(&self) -> bool {

@@ -50,6 +50,18 @@ impl World {
         Self { memory, custody: charter.id(), service, rng: ChaCha20Rng::seed_from_u64(1), now_ms: 1_000_000, entries }
     }
 
+    /// With a session to which enough shares were submitted.
+    fn recovering() -> (Self, SetId, Hash) {
+        let mut world = Self::with_guardians();
+        let set = world.create(1, &[5; 32]);
+        let open = world.open_action(&set, false);
+        let session = world.approved("olga", open, &["boris", "sara"]);
+        for index in [2, 3, 5] {
+            world.submit(session, &set, index).unwrap();
+        }
+        (world, set, session)
+    }
+
     fn with_guardians() -> Self {
         let mut world = Self::new();
         for (name, kind, entity) in NAMES {

@@ -1,8 +1,11 @@
 //! Everything again, from the entries.
 
-use quorumkeep_audit::tree::leaf_hash;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+
+use quorumkeep_audit::tree::{Hash, leaf_hash};
 use quorumkeep_audit::{Checkpoint, Entry, Frontier, Verifier};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Rows, params};
 
 use super::STORED_LEVEL;
 use super::fault::{AuditFault, Verified};
@@ -12,6 +15,61 @@ use crate::schema::to_sql;
 
 /// After so many entries the next signature is verified, so that a change is found without beginning again.
 const STRIDE: u64 = 1024;
+
+/// Rows that are read at once, so that all processors share what an entry costs by itself.
+const CHUNK_ROWS: usize = 4096;
+/// The same in bytes: what is held in memory, but for one entry.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// A row of the log.
+struct Stored {
+    seq: i64,
+    bytes: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+}
+
+/// What an entry is by itself.
+struct Looked {
+    time_ms: u64,
+    leaf: Hash,
+}
+
+impl Stored {
+    fn of(row: &Row<'_>) -> Result<Self, AuditFault> {
+        let blob = |column| row.get_ref(column).map(|value| value.as_blob().ok().map(<[u8]>::to_vec));
+        Ok(Self { seq: row.get(0)?, bytes: blob(1)?, signature: blob(2)? })
+    }
+
+    /// None if it is no entry.
+    fn look(&self) -> Option<Looked> {
+        let bytes = self.bytes.as_deref()?;
+        let entry = Entry::from_bytes(bytes).ok()?;
+        Some(Looked { time_ms: entry.time_ms, leaf: leaf_hash(bytes) })
+    }
+}
+
+/// The next rows, none at the end.
+fn chunk(rows: &mut Rows<'_>) -> Result<Vec<Stored>, AuditFault> {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    while chunk.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
+        let Some(row) = rows.next()? else { break };
+        let stored = Stored::of(row)?;
+        bytes += stored.bytes.as_ref().map_or(0, Vec::len);
+        chunk.push(stored);
+    }
+    Ok(chunk)
+}
+
+/// Looks at every row, with so many threads; in the order of the rows.
+fn look_at(rows: &[Stored], threads: usize) -> Vec<Option<Looked>> {
+    let look = |part: &[Stored]| part.iter().map(Stored::look).collect::<Vec<_>>();
+    let part = rows.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = rows.chunks(part).map(|part| scope.spawn(move || look(part))).collect();
+        let ended = parts.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        ended.flatten().collect()
+    })
+}
 
 /// Computes the whole log again: the form of every entry, their order, the tree, the root that the checkpoint signs, and
 /// what is kept for appending and for proofs. `progress` is told from time to time how many entries are done.
@@ -61,13 +119,20 @@ impl<'a> Walk<'a> {
     fn all(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), AuditFault> {
         let mut statement = self.conn.prepare("SELECT seq, entry, signature FROM audit_entries ORDER BY seq")?;
         let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Err(fault) = self.step(row) {
-                // An entry further in front may be the reason.
-                return Err(self.locate(self.edge.size())?.unwrap_or(fault));
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        loop {
+            let stored = chunk(&mut rows)?;
+            if stored.is_empty() {
+                break;
             }
-            if self.edge.size().is_multiple_of(STRIDE) {
-                progress(self.edge.size());
+            for (stored, looked) in stored.iter().zip(look_at(&stored, threads)) {
+                if let Err(fault) = self.step(stored, looked) {
+                    // An entry further in front may be the reason.
+                    return Err(self.locate(self.edge.size())?.unwrap_or(fault));
+                }
+                if self.edge.size().is_multiple_of(STRIDE) {
+                    progress(self.edge.size());
+                }
             }
         }
         if self.edge.size() < self.size {
@@ -77,10 +142,10 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn step(&mut self, row: &Row<'_>) -> Result<(), AuditFault> {
+    fn step(&mut self, stored: &Stored, looked: Option<Looked>) -> Result<(), AuditFault> {
         let expected = self.edge.size();
         // A negative number is no place in a log: something was put in front of it.
-        let seq = u64::try_from(row.get::<_, i64>(0)?).map_err(|_| AuditFault::Longer { seq: 0, size: self.size })?;
+        let seq = u64::try_from(stored.seq).map_err(|_| AuditFault::Longer { seq: 0, size: self.size })?;
         if seq >= self.size {
             let missing = expected < self.size;
             let longer = AuditFault::Longer { seq, size: self.size };
@@ -89,19 +154,18 @@ impl<'a> Walk<'a> {
         if seq != expected {
             return Err(AuditFault::Missing { seq: expected, size: self.size });
         }
-        let bytes = row.get_ref(1)?.as_blob().map_err(|_| AuditFault::Malformed { seq })?;
-        let entry = Entry::from_bytes(bytes).map_err(|_| AuditFault::Malformed { seq })?;
-        if entry.time_ms < self.last_ms {
+        let looked = looked.ok_or(AuditFault::Malformed { seq })?;
+        if looked.time_ms < self.last_ms {
             return Err(AuditFault::OutOfOrder { seq });
         }
-        self.push(bytes)?;
-        self.last_ms = entry.time_ms;
-        self.sample(row)
+        self.push(looked.leaf)?;
+        self.last_ms = looked.time_ms;
+        self.sample(stored.signature.as_deref())
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Result<(), AuditFault> {
+    fn push(&mut self, leaf: Hash) -> Result<(), AuditFault> {
         let (nodes, damaged) = (&mut self.nodes, &mut self.damaged);
-        self.edge.push(leaf_hash(bytes), |level, place, hash| {
+        self.edge.push(leaf, |level, place, hash| {
             if level >= STORED_LEVEL && nodes.stored(level, place)? != Some(*hash) {
                 let (first, last) = (place << level, ((place + 1) << level) - 1);
                 damaged.get_or_insert(AuditFault::Tree { first, last });
@@ -111,11 +175,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Verifies the signature of this row if the last one is far behind.
-    fn sample(&mut self, row: &Row<'_>) -> Result<(), AuditFault> {
+    fn sample(&mut self, signature: Option<&[u8]>) -> Result<(), AuditFault> {
         if self.edge.size() - self.good.size() < STRIDE {
             return Ok(());
         }
-        let Ok(Some(signature)) = row.get_ref(2)?.as_blob_or_null() else { return Ok(()) };
+        let Some(signature) = signature else { return Ok(()) };
         if !Checkpoint::signed_by(self.verifier, self.edge.size(), self.edge.root(), signature) {
             return Err(self.unknown(self.edge.size()));
         }

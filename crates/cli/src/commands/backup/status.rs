@@ -39,7 +39,7 @@ impl Status {
         let overview = link.overview(&prefix)?;
         // The table of many sets is much work for nothing if nobody reads it.
         let text = if as_json { Report::default() } else { overview_text(&overview) };
-        let report = text.field("status", &overview);
+        let report = text.json_field("status", overview.to_json());
         match &self.set {
             Some(set) => {
                 let manifest = link.manifest(set)?.manifest;
