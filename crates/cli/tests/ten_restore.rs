@@ -5,121 +5,16 @@
 mod kit;
 #[path = "kit/stand_in.rs"]
 mod stand_in;
+#[path = "kit/ten_world.rs"]
+mod ten_world;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kit::{Answer, Kit, names};
-use quorumkeep_ten::source::{Client, Endpoint, Error, Limits};
+use kit::names;
 use serde_json::Value;
-use stand_in::{Running, gateway, node, program};
-
-const INSTANCES: [&str; 3] = ["network-secret", "gateway-gw-1", "gateway-gw-2"];
-
-/// A network with keys of guardians, and a person who signs its backups.
-struct World {
-    kit: Kit,
-    program: PathBuf,
-    signer: String,
-}
-
-/// One backup that was taken.
-struct Taken {
-    file: String,
-    rpc_key: String,
-}
-
-impl World {
-    /// None if the stand-in is not there.
-    fn new() -> Option<Self> {
-        let (program, kit) = (program()?, Kit::new());
-        let keys = ["ten", "keygen", "--network", "uat", "--network-secret", "--gateway", "gw-1", "--gateway", "gw-2"];
-        kit.run(&[&keys[..], &["--out-dir", "keys"]].concat()).ok();
-        kit.run(&["person", "new", "anna", "--role", "operations", "--out", "anna.key", "--card", "anna.json"]).ok();
-        let card: Value = serde_json::from_slice(&fs::read(kit.path("anna.json")).unwrap()).unwrap();
-        let signer = card["key"].as_str().unwrap().to_owned();
-        Some(Self { kit, program, signer })
-    }
-
-    fn backup_key(&self, instance: &str) -> String {
-        let card = fs::read(self.kit.path(&format!("keys/{instance}/backup-key.json"))).unwrap();
-        let card: Value = serde_json::from_slice(&card).unwrap();
-        card["backup_key"].as_str().unwrap().to_owned()
-    }
-
-    /// A node as the deployment configures it, with what a restore adds.
-    fn node(&self, database: &str, more: &[&str], restored: &[(String, String)]) -> Running {
-        let key = self.backup_key(INSTANCES[0]);
-        let mut environment = vec![("ENCLAVE_BACKUPENCRYPTIONKEY", key.as_str()), ("ENCLAVE_LOG_LEVEL", "3")];
-        environment.extend(restored.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        node(&self.kit, &self.program, database, more, &environment)
-    }
-
-    fn gateway(&self, volume: &str, name: &str, more: &[&str]) -> Running {
-        let key = format!("-backupEncryptionKey={}", self.backup_key(&format!("gateway-{name}")));
-        gateway(&self.kit, &self.program, volume, &[&[key.as_str()], more].concat())
-    }
-
-    fn backup(&self, instance: &str, more: &[&str]) -> Answer {
-        let key = self.backup_key(instance);
-        let fixed =
-            ["ten", "backup", "--network", "uat", "--as", "anna.key", "--out-dir", "backups", "--backup-key", &key];
-        self.kit.run(&[&fixed[..], more].concat())
-    }
-
-    fn taken(&self, instance: &str, more: &[&str]) -> Taken {
-        let report = self.backup(instance, more).ok();
-        let text = |name: &str| report[name].as_str().unwrap_or_default().to_owned();
-        Taken { file: text("file"), rpc_key: text("rpc_key") }
-    }
-
-    /// Two guardians recover; `more` is the rest of the command.
-    fn recover(&self, backup: &str, instance: &str, more: &[&str]) -> Answer {
-        let words = [1, 3].map(|share| format!("keys/{instance}/share-{share}.txt"));
-        let fixed = ["ten", "recover", "--network", "uat", "--backup", backup, "--signer", &self.signer];
-        let words = ["--shares-file", &words[0], &words[1], "--out-dir", "restore"];
-        self.kit.run(&[&fixed[..], &words, more].concat())
-    }
-
-    /// A recovery is refused, and there is nothing of it.
-    fn refuses(&self, backup: &str, instance: &str, more: &[&str], status: i32, code: &str) {
-        self.recover(backup, instance, more).fails(status, code);
-        assert!(!self.kit.path("restore").exists(), "{code}");
-    }
-
-    /// A file of the restore that holds `NAME=VALUE` lines.
-    fn environment(&self) -> Vec<(String, String)> {
-        let text = fs::read_to_string(self.kit.path("restore/enclave.env")).unwrap();
-        text.lines().map(|line| line.split_once('=').unwrap()).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
-    }
-
-    /// What a process shows to everybody: its log and its command line.
-    fn shown(running: &Running) -> String {
-        format!("{}{}", running.log.join("\n"), running.command_line())
-    }
-
-    fn clear(&self, folder: &str) {
-        fs::remove_dir_all(self.kit.path(folder)).unwrap();
-        fs::create_dir(self.kit.path(folder)).unwrap();
-    }
-}
-
-/// What a server answers under status 200, to `GET` or to `POST`; empty if the status is another.
-fn http(url: &str, body: Option<&'static str>) -> String {
-    let (client, at): (_, Endpoint) = (Client::new(None, Limits::default()), url.parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let answer = runtime.block_on(async {
-        match body {
-            Some(body) => client.post_json(&at, body).await,
-            None => client.get(&at).await,
-        }
-    });
-    match answer {
-        Ok(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
-        Err(Error::Status { .. }) => String::new(),
-        Err(error) => panic!("{error}"),
-    }
-}
+use stand_in::{Running, http};
+use ten_world::{INSTANCES, Taken, World};
 
 /// T1, T3, T4: the files that are written start a node, a sequencer too, with the right secret, and it is in no log.
 #[test]
@@ -189,11 +84,6 @@ fn a_secret_of_somebody_in_between_is_never_written() {
     world.refuses(&honest.file, "gateway-gw-1", &pinned, 1, "not_recognised");
 }
 
-/// What gateways have stored.
-fn documents(kit: &Kit) -> Vec<String> {
-    names(&kit.path("documents")).into_iter().map(|name| format!("documents/{name}")).collect()
-}
-
 fn flags(world: &World) -> Vec<String> {
     fs::read_to_string(world.kit.path("restore/gateway.args")).unwrap().lines().map(str::to_owned).collect()
 }
@@ -205,9 +95,7 @@ fn gateways_come_back_with_their_own_keys() {
     let mut known: Vec<(Taken, String)> = Vec::new();
     for name in ["gw-1", "gw-2"] {
         let running = world.gateway(name, name, &["-encryptionKeySource=new"]);
-        let before = documents(&world.kit);
-        http(&format!("{}/stand-in/documents/{name}", running.url), Some("session"));
-        let document = documents(&world.kit).into_iter().find(|one| !before.contains(one)).unwrap();
+        let document = world.document(&running.url, name);
         let source = format!("{name}={}", running.url);
         known.push((world.taken(&format!("gateway-{name}"), &["--gateway", &source]), document));
     }

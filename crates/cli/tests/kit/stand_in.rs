@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::{env, fs};
 
+use quorumkeep_ten::source::{Client, Endpoint, Error, Limits};
+
 use super::kit::Kit;
 
 /// The program; none, said aloud, if it is not built and not required.
@@ -73,4 +75,21 @@ pub fn gateway(kit: &Kit, program: &Path, volume: &str, more: &[&str]) -> Runnin
     arguments.push(format!("-cosmos={}", kit.path("documents").display()));
     arguments.extend(more.iter().map(|&flag| flag.to_owned()));
     start(program, &arguments, &[])
+}
+
+/// What a server answers under status 200, to `GET` or to `POST`; empty if the status is another.
+pub fn http(url: &str, body: Option<&'static str>) -> String {
+    let (client, at): (_, Endpoint) = (Client::new(None, Limits::default()), url.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async {
+        match body {
+            Some(body) => client.post_json(&at, body).await,
+            None => client.get(&at).await,
+        }
+    });
+    match answer {
+        Ok(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Err(Error::Status { .. }) => String::new(),
+        Err(error) => panic!("{error}"),
+    }
 }
