@@ -13,6 +13,7 @@
 //! | `custody` | the state of 10,000 backup sets, in the process and by `backup status` |
 //! | `slip39` | SLIP-39 split and combine against the Python reference |
 //! | `ten` | opening a TEN backup (ECIES) against its one multiplication on secp256k1 |
+//! | `ten-recover` | a network and 100 gateways from two shares each, a process each |
 //!
 //! Every figure is the median of at least 7 rounds, with the smallest and the largest; peers are interleaved round by
 //! round, so that a busy machine disturbs both. `--json` prints one object for machines.
@@ -29,6 +30,7 @@ mod sign;
 mod slip39;
 mod store;
 mod ten;
+mod ten_recover;
 
 use std::process::ExitCode;
 
@@ -74,6 +76,8 @@ enum Command {
     Slip39(slip39::Arguments),
     /// Opening backups of a TEN network.
     Ten(ten::Arguments),
+    /// A network and its gateways from two shares each.
+    TenRecover(ten_recover::Arguments),
     /// What `sign` is measured against, in a process of its own.
     #[command(hide = true)]
     SignFloor {
@@ -109,6 +113,7 @@ fn main() -> ExitCode {
         Command::Custody(options) => custody::run(options, rounds),
         Command::Slip39(options) => slip39::run(options, rounds),
         Command::Ten(options) => ten::run(options, rounds),
+        Command::TenRecover(options) => ten_recover::run(options, rounds),
         Command::DkgMemory { n } => return dkg::child(*n),
         Command::SignFloor { seconds } => {
             println!("{}", sign::floor(*seconds).unwrap_or(f64::NAN));
