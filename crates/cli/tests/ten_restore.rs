@@ -13,7 +13,7 @@ use std::path::Path;
 
 use kit::names;
 use serde_json::Value;
-use stand_in::{Running, http};
+use stand_in::http;
 use ten_world::{INSTANCES, Taken, World};
 
 /// T1, T3, T4: the files that are written start a node, a sequencer too, with the right secret, and it is in no log.
