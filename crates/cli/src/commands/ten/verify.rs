@@ -36,7 +36,7 @@ Examples:
       --backup-dir backups
   quorumkeep ten verify --network mainnet --card backup-key.json --signer KEY --rpc-key BASE64 --backup-dir backups \\
       --shares-file alice.txt bob.txt carol.txt
-The first two need nobody's share. The third is a drill: it opens the backup in memory, recognises the secret, and writes and
+The first two need nobody's share: without words or a key nothing is opened. The third is a drill: it opens the backup in memory, recognises the secret, and writes and
 shows nothing of it; give the words of all guardians, and each is checked. Exit status 4: a finding is bad, 5: alarm.";
 
 /// `NAME` or `NAME=URL`.
