@@ -52,13 +52,6 @@
 {{- if hasKey $names .name -}}
 {{- fail (printf "ten.targets: the name %q stands twice" .name) -}}
 {{- end -}}
-{{- if and (hasKey $keys .backupPublicKey) (not $ten.allowSharedBackupKey) (ne (get $keys .backupPublicKey) .instance) -}}
-{{- fail (printf "ten.targets: %s and %s have one backup key, so whoever recovers one can open the other; make a key for each, or set ten.allowSharedBackupKey" (get $keys .backupPublicKey) .instance) -}}
-{{- end -}}
-{{- $known := get $instances .instance -}}
-{{- if and $known (ne $known .backupPublicKey) -}}
-{{- fail (printf "ten.targets: %s has two backup keys; an inventory would call one of them wrong" .instance) -}}
-{{- end -}}
 {{- if and (eq .instance "network-secret") (not .rpcKey) -}}
 {{- fail (printf "ten.targets: %s backs up the network secret without rpcKey; without an RPC key from an independent source a man in the middle can serve a secret of his own" .name) -}}
 {{- end -}}
@@ -67,6 +60,13 @@
 {{- end -}}
 {{- if eq (default "" .rpcKey) "A4cZ99QUYAtAPGQrjdizgxe9kSeY2GGMidcCoFllVF+I" -}}
 {{- fail (printf "ten.targets: rpcKey of %s is the one of the all-zero secret: that node runs on 32 zero bytes. Do not back it up, see docs/runbooks/verify.md" .name) -}}
+{{- end -}}
+{{- if and (hasKey $keys .backupPublicKey) (not $ten.allowSharedBackupKey) (ne (get $keys .backupPublicKey) .instance) -}}
+{{- fail (printf "ten.targets: %s and %s have one backup key, so whoever recovers one can open the other; make a key for each, or set ten.allowSharedBackupKey" (get $keys .backupPublicKey) .instance) -}}
+{{- end -}}
+{{- $known := get $instances .instance -}}
+{{- if and $known (ne $known .backupPublicKey) -}}
+{{- fail (printf "ten.targets: %s has two backup keys; an inventory would call one of them wrong" .instance) -}}
 {{- end -}}
 {{- $_ := set $names .name true -}}
 {{- $_ := set $instances .instance .backupPublicKey -}}
