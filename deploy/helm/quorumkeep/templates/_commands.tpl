@@ -27,6 +27,7 @@
 - verify
 {{ include "quorumkeep.source" . }}
 - --backup-dir=/backups
+- --signer=/signer/{{ .root.Values.ten.signer.cardKey }}
 - --age-hours-max={{ int .root.Values.ten.verify.ageHoursMax }}
 - --json
 {{- end -}}
