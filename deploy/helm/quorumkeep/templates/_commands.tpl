@@ -2,14 +2,15 @@
 
 {{- define "quorumkeep.source" -}}
 - --network={{ .root.Values.ten.network }}
-- --instance={{ .target.instance }}
-- --url={{ .target.url }}
-- --backup-public-key={{ .target.backupPublicKey }}
-{{- with .target.rpcKey }}
-- --rpc-key={{ . }}
+{{- if eq .target.instance "network-secret" }}
+- --node={{ .target.url }}
+- --rpc-key={{ .target.rpcKey }}
+{{- else }}
+- --gateway={{ trimPrefix "gateway/" .target.instance }}={{ .target.url }}
 {{- end }}
+- --backup-key={{ .target.backupPublicKey }}
 {{- if .root.Values.ten.trust.configMapName }}
-- --root-certificates=/trust/{{ .root.Values.ten.trust.configMapKey }}
+- --roots=/trust/{{ .root.Values.ten.trust.configMapKey }}
 {{- end }}
 {{- end -}}
 
@@ -27,7 +28,7 @@
 - verify
 {{ include "quorumkeep.source" . }}
 - --backup-dir=/backups
-- --signer=/signer/{{ .root.Values.ten.signer.cardKey }}
+- --signer={{ .root.Values.ten.signer.publicKey }}
 - --age-hours-max={{ int .root.Values.ten.verify.ageHoursMax }}
 - --json
 {{- end -}}

@@ -45,8 +45,8 @@
 {{- if not $ten.signer.secretName -}}
 {{- fail "ten.signer.secretName is empty: name the Secret with the key file that signs backups" -}}
 {{- end -}}
-{{- if not $ten.signer.cardConfigMap -}}
-{{- fail "ten.signer.cardConfigMap is empty: name the ConfigMap with the signer's card; a backup of whoever else wrote into the volume would be believed otherwise" -}}
+{{- if not $ten.signer.publicKey -}}
+{{- fail "ten.signer.publicKey is empty: name the key of the signer's card; a backup of whoever else wrote into the volume would be believed otherwise" -}}
 {{- end -}}
 {{- $names := dict -}}
 {{- $instances := dict -}}
