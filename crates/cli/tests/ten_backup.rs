@@ -8,27 +8,26 @@ mod stand_in;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kit::{Kit, names};
 use serde_json::{Value, json};
-use stand_in::{Running, program};
+use stand_in::Running;
 
 /// The public keys of the private keys 1 and 2.
 const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 const OTHER: &str = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5";
 
 /// A genesis node of a network of its own.
-fn node(kit: &Kit, program: &Path, database: &str, secret: &str) -> Running {
+fn node(kit: &Kit, database: &str, secret: &str) -> Running {
     let published = format!("-da={}", kit.path(&format!("{database}-published")).display());
     let environment = [("ENCLAVE_BACKUPENCRYPTIONKEY", KEY), ("ENCLAVE_SHAREDSECRET", secret)];
-    stand_in::node(kit, program, database, &["-genesis", &published], &environment)
+    stand_in::node(kit, database, &["-genesis", &published], &environment)
 }
 
-fn gateway(kit: &Kit, program: &Path, name: &str, more: &[&str]) -> Running {
-    stand_in::gateway(kit, program, name, &[&["-encryptionKeySource=new"], more].concat())
+fn gateway(kit: &Kit, name: &str, more: &[&str]) -> Running {
+    stand_in::gateway(kit, name, &[&["-encryptionKeySource=new"], more].concat())
 }
 
 fn kit() -> Kit {
@@ -44,9 +43,8 @@ fn backup<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[test]
 fn the_network_secret_is_taken_and_pinned() {
-    let Some(program) = program() else { return };
     let kit = kit();
-    let running = node(&kit, &program, "db", "");
+    let running = node(&kit, "db", "");
     let first = kit.run(&backup(&["--node", &running.url, "--backup-key", KEY])).ok();
     assert_eq!(first["finding"]["code"], "rpc_key_unpinned");
     let pinned = first["rpc_key"].as_str().unwrap().to_owned();
@@ -62,10 +60,10 @@ fn the_network_secret_is_taken_and_pinned() {
     assert_eq!(signed["backup"]["identity"], "ten://backup@testnet/network-secret");
     assert_eq!(signed["backup"]["source"], format!("{}/", running.url));
 
-    let liar = node(&kit, &program, "liar", "");
+    let liar = node(&kit, "liar", "");
     let refused = kit.run(&backup(&["--node", &liar.url, "--backup-key", KEY, "--rpc-key", &pinned]));
     refused.fails(5, "rpc_key_differs");
-    let zero = node(&kit, &program, "zero", "0x00");
+    let zero = node(&kit, "zero", "0x00");
     kit.run(&backup(&["--node", &zero.url, "--backup-key", KEY])).fails(4, "zero_secret");
     let elsewhere = format!("{}/nothing", running.url);
     kit.run(&backup(&["--node", &elsewhere, "--backup-key", KEY])).fails(6, "source_status");
@@ -76,13 +74,12 @@ fn the_network_secret_is_taken_and_pinned() {
 
 #[test]
 fn the_key_of_a_gateway_is_taken_and_its_texts_are_errors() {
-    let Some(program) = program() else { return };
     let kit = kit();
-    let good = gateway(&kit, &program, "gw-01", &[&format!("-backupEncryptionKey=0x{OTHER}")]);
+    let good = gateway(&kit, "gw-01", &[&format!("-backupEncryptionKey=0x{OTHER}")]);
     let named = format!("gw-01={}", good.url);
     let taken = kit.run(&backup(&["--gateway", &named, "--backup-key", OTHER])).ok();
     assert!(taken["rpc_key"].is_null() && taken["identity"] == "ten://backup@testnet/gateway/gw-01", "{taken}");
-    let bare = gateway(&kit, &program, "gw-02", &[]);
+    let bare = gateway(&kit, "gw-02", &[]);
     let named = format!("gw-02={}", bare.url);
     kit.run(&backup(&["--gateway", &named, "--backup-key", OTHER])).fails(4, "backup_key_missing");
     assert_eq!(names(&kit.path("out")).len(), 1);
@@ -156,9 +153,8 @@ fn a_wrong_command_line_is_said_so() {
 
 #[test]
 fn backups_are_taken_again_and_again_until_it_is_stopped() {
-    let Some(program) = program() else { return };
     let kit = kit();
-    let running = node(&kit, &program, "db", "");
+    let running = node(&kit, "db", "");
     let arguments = backup(&["--node", &running.url, "--backup-key", KEY, "--every", "1s", "--json"]);
     let mut service = kit.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
     let begin = Instant::now();
@@ -172,10 +168,9 @@ fn backups_are_taken_again_and_again_until_it_is_stopped() {
 
 #[test]
 fn an_inventory_names_what_is_not_as_it_should_be() {
-    let Some(program) = program() else { return };
     let kit = kit();
-    let running = node(&kit, &program, "db", "");
-    let gateway = gateway(&kit, &program, "gw-01", &[&format!("-backupEncryptionKey={OTHER}")]);
+    let running = node(&kit, "db", "");
+    let gateway = gateway(&kit, "gw-01", &[&format!("-backupEncryptionKey={OTHER}")]);
     let plan = |node: &str, configured: &str| {
         let plan = json!({
             "network": "testnet",
@@ -199,7 +194,7 @@ fn an_inventory_names_what_is_not_as_it_should_be() {
     let taken = plan(&running.url, OTHER);
     assert!(codes(&taken.json).contains(&"key_other".to_owned()));
     taken.fails(5, "check_alarm");
-    let zero = node(&kit, &program, "zero", "0x00");
+    let zero = node(&kit, "zero", "0x00");
     let open = plan(&zero.url, KEY);
     assert!(codes(&open.json).contains(&"zero_secret".to_owned()));
     open.fails(5, "check_alarm");

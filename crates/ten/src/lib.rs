@@ -16,6 +16,7 @@
 //! | [`capture`] | one backup taken, with what shows whose it is |
 //! | [`check`] | verdicts over what was read |
 //! | [`trezor`] | what a device prints |
+//! | `stand_in` | a node and a gateway for tests and the demo, with the feature `stand-in` |
 //!
 //! # Security
 //!
@@ -40,6 +41,8 @@ pub mod preflight;
 pub mod secret;
 pub mod seed;
 pub mod source;
+#[cfg(feature = "stand-in")]
+pub mod stand_in;
 pub mod trezor;
 #[cfg(test)]
 mod vectors;

@@ -2,12 +2,13 @@
 
 mod stage;
 mod story;
+mod ten;
 mod theft;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
@@ -18,17 +19,31 @@ use crate::report::{Report, print_line};
 
 use stage::Stage;
 use story::Story;
+use ten::StandIn;
 
 /// Arguments of `demo`.
 #[derive(Args)]
-#[command(after_help = HELP)]
+#[command(after_help = HELP, args_conflicts_with_subcommands = true)]
 pub struct Demo {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// The file to encrypt and decrypt; one is made if none is given.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Leaves the network running and says where it is.
     #[arg(long)]
     keep: bool,
+}
+
+/// Other demos, and what they need.
+#[derive(Subcommand)]
+enum Of {
+    /// A TEN network and its gateways are lost, and two guardians bring them back; played with a stand-in of TEN.
+    #[command(after_help = ten::HELP)]
+    Ten,
+    /// The stand-in of TEN, as the demo and the tests start it. No part of the product: never for a real network.
+    #[command(hide = true)]
+    StandInTen(StandIn),
 }
 
 const HELP: &str = "\
@@ -76,6 +91,22 @@ impl Steps {
         self.done.iter().map(|step| json!({ "name": step.name, "ms": step.ms, "outcome": outcome(step) })).collect()
     }
 
+    /// All steps, for people.
+    fn report(&self) -> Report {
+        Report::text(format!("\n{}", self.table()))
+    }
+
+    /// Programs get the steps in the one object of the answer, also if one failed.
+    fn conclude(&self, result: Result<Report>) -> Result<Report> {
+        let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let with_steps = |report: Report| report.field("steps", self.json()).field("ms", ms);
+        match result {
+            Ok(report) => Ok(with_steps(report)),
+            Err(failure) if self.as_json => Err(failure.with_report(with_steps(Report::default()))),
+            Err(failure) => Err(failure),
+        }
+    }
+
     fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_header(["step", "seconds", "outcome"]);
@@ -88,13 +119,28 @@ impl Steps {
     }
 }
 
-/// Runs it; Ctrl-C ends it and removes everything.
+/// Runs one of them.
 pub fn run(demo: Demo, as_json: bool) -> Result<Report> {
+    match demo.of {
+        Some(Of::StandInTen(command)) => command.run(),
+        Some(Of::Ten) => on_stage(false, as_json, ten::perform),
+        None => on_stage(demo.keep, as_json, move |stage, steps| perform(stage, steps, &demo)),
+    }
+}
+
+/// Performs on a new stage; Ctrl-C ends it and removes everything.
+fn on_stage(
+    keep: bool,
+    as_json: bool,
+    perform: impl FnOnce(&Stage, &mut Steps) -> Result<Report> + Send + 'static,
+) -> Result<Report> {
     let stage = Stage::new()?;
     let (told, done) = tokio::sync::oneshot::channel();
-    let (actor, keep) = (stage.clone(), demo.keep);
+    let actor = stage.clone();
     std::thread::spawn(move || {
-        let _ = told.send(perform(&actor, demo, as_json));
+        let mut steps = Steps::new(as_json);
+        let result = perform(&actor, &mut steps);
+        let _ = told.send(steps.conclude(result));
     });
     let result = server_runtime()?.block_on(async {
         tokio::select! {
@@ -109,23 +155,15 @@ pub fn run(demo: Demo, as_json: bool) -> Result<Report> {
     result
 }
 
-fn perform(stage: &Stage, demo: Demo, as_json: bool) -> Result<Report> {
-    let mut steps = Steps::new(as_json);
-    let story = Story::tell(stage, &mut steps, demo.file.as_deref());
-    if let (Err(_), true) = (&story, as_json) {
-        print_line(&json!({ "steps": steps.json() }).to_string());
-    }
-    let story = story?;
-    let mut report = Report::text(format!("\n{}", steps.table())).field("steps", steps.json());
+fn perform(stage: &Stage, steps: &mut Steps, demo: &Demo) -> Result<Report> {
+    let story = Story::tell(stage, steps, demo.file.as_deref())?;
+    let report = steps.report();
     if demo.keep {
-        report = keep(report, stage, &story);
-    } else {
-        report = report
-            .line("\nEverything was stopped and removed. Next: --keep leaves the network running, so that you can");
-        report =
-            report.line("kill and swap nodes yourself; docs/quickstart.md does the same by hand on several hosts.");
+        return Ok(self::keep(report, stage, &story));
     }
-    Ok(report.field("ms", u64::try_from(steps.started.elapsed().as_millis()).unwrap_or(u64::MAX)))
+    let report =
+        report.line("\nEverything was stopped and removed. Next: --keep leaves the network running, so that you can");
+    Ok(report.line("kill and swap nodes yourself; docs/quickstart.md does the same by hand on several hosts."))
 }
 
 fn keep(report: Report, stage: &Stage, story: &Story) -> Report {

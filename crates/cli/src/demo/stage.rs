@@ -1,7 +1,7 @@
 //! The demo's stage: a folder, free ports, and real processes of this very program, all of which go away again.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +12,10 @@ use quorumkeep_store::files::{private_directory, write_new};
 use serde_json::Value;
 
 use crate::failure::{Code, Failure, Result};
+
+/// The hidden command that runs a stand-in of TEN, and how that says where it serves.
+const STAND_IN: &str = "stand-in-ten";
+const LISTENING: &str = "listening on ";
 
 /// A process that was started.
 struct Running {
@@ -52,34 +56,67 @@ impl Stage {
         Ok(path)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[impl AsRef<str>]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(&self.dir).stdin(Stdio::null()).env_remove("RUST_LOG");
+        command.args(arguments.iter().map(|argument| argument.as_ref()));
+        command.current_dir(&self.dir).stdin(Stdio::null()).env_remove("RUST_LOG");
         command
     }
 
-    /// Runs one command of this program to its end and returns its JSON.
-    pub fn run(&self, arguments: &[&str]) -> Result<Value> {
+    /// Runs one command of this program to its end: did it succeed, and its JSON.
+    fn answer(&self, arguments: &[impl AsRef<str>]) -> Result<(bool, Value)> {
         let output = self.command(arguments).arg("--json").output()?;
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        if output.status.success() {
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        Ok((output.status.success(), answer))
+    }
+
+    /// Runs one command of this program and returns its JSON.
+    pub fn run(&self, arguments: &[impl AsRef<str>]) -> Result<Value> {
+        let (succeeded, answer) = self.answer(arguments)?;
+        if succeeded {
             return Ok(answer);
         }
         let message = answer.pointer("/error/message").and_then(Value::as_str).unwrap_or("no answer").to_owned();
-        let shown = arguments.iter().take(2).copied().collect::<Vec<_>>().join(" ");
-        Err(Failure::new(Code::Failed, format!("quorumkeep {shown}: {message}")))
+        Err(Failure::new(Code::Failed, format!("{}: {message}", shown(arguments))))
+    }
+
+    /// Runs one command of this program that must fail with this code, and returns its JSON.
+    pub fn refused(&self, arguments: &[impl AsRef<str>], code: &str) -> Result<Value> {
+        let (succeeded, answer) = self.answer(arguments)?;
+        let found = answer.pointer("/error/code").and_then(Value::as_str);
+        match found {
+            Some(found) if found == code && !succeeded => Ok(answer),
+            found => {
+                let found = found.unwrap_or(if succeeded { "no failure" } else { "no answer" });
+                let message = format!("{} must fail with {code}, and gave: {found}", shown(arguments));
+                Err(Failure::new(Code::Failed, message))
+            }
+        }
     }
 
     /// Starts one command of this program and leaves it running; its logs go to `NAME.log`.
-    pub fn spawn(&self, name: &str, arguments: &[&str]) -> Result<u32> {
-        let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log")))?;
+    pub fn spawn(&self, name: &str, arguments: &[impl AsRef<str>]) -> Result<()> {
         let mut command = self.command(arguments);
-        command.arg("--json").arg("--log").arg("info").stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn()?;
-        let listening = wait_for_line(&mut child);
-        let pid = child.id();
+        command.arg("--json").arg("--log").arg("info");
+        self.launch(name, command, |_| true).map(drop)
+    }
+
+    /// Starts a stand-in with nothing but these settings in its environment, and leaves it running. Gives its URL.
+    pub fn stand_in(&self, name: &str, arguments: &[impl AsRef<str>], settings: &[(&str, &str)]) -> Result<String> {
+        let mut command = self.command(&["demo", STAND_IN]);
+        command.args(arguments.iter().map(|argument| argument.as_ref()));
+        command.env_clear().envs(settings.iter().copied());
+        let line = self.launch(name, command, |line| line.starts_with(LISTENING))?;
+        Ok(format!("http://{}", line.trim_start_matches(LISTENING)))
+    }
+
+    /// Starts it, waits for the line that says that it serves, and gives that line.
+    fn launch(&self, name: &str, mut command: Command, serves: fn(&str) -> bool) -> Result<String> {
+        let log = File::options().create(true).append(true).open(self.path(&format!("{name}.log")))?;
+        let mut child = command.stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
+        let line = wait_for_line(&mut child, log, serves);
         self.lock().push(Running { name: name.to_owned(), child });
-        if listening { Ok(pid) } else { Err(self.did_not_start(name)) }
+        line.ok_or_else(|| self.did_not_start(name))
     }
 
     fn did_not_start(&self, name: &str) -> Failure {
@@ -103,6 +140,14 @@ impl Stage {
         running.retain(|process| process.name != name);
     }
 
+    /// `kill -9` of everything.
+    pub fn kill_all(&self) {
+        for mut process in self.lock().drain(..) {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+    }
+
     /// Names and process ids of what runs.
     pub fn processes(&self) -> Vec<(String, u32)> {
         self.lock().iter().map(|process| (process.name.clone(), process.child.id())).collect()
@@ -110,10 +155,7 @@ impl Stage {
 
     /// Ends every process and removes the folder.
     pub fn clear(&self) {
-        for mut process in self.lock().drain(..) {
-            let _ = process.child.kill();
-            let _ = process.child.wait();
-        }
+        self.kill_all();
         let _ = fs::remove_dir_all(&self.dir);
     }
 
@@ -128,21 +170,27 @@ pub fn field<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A server prints one line when it listens. False: it ended, or said nothing for 20 seconds.
-fn wait_for_line(child: &mut Child) -> bool {
-    let Some(mut out) = child.stdout.take() else { return false };
+/// The command, without its options.
+fn shown(arguments: &[impl AsRef<str>]) -> String {
+    let words = arguments.iter().take(2).map(|argument| argument.as_ref()).collect::<Vec<_>>();
+    format!("quorumkeep {}", words.join(" "))
+}
+
+/// The line with which a server says that it serves. None: it ended, or did not say so for 20 seconds.
+fn wait_for_line(child: &mut Child, mut log: File, serves: fn(&str) -> bool) -> Option<String> {
+    let out = child.stdout.take()?;
     let (said, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let mut byte = [0u8; 1];
-        let mut told = false;
         // Read to the end, so that the server never writes into a closed pipe.
-        while matches!(out.read(&mut byte), Ok(1)) {
-            if byte == *b"\n" && !told {
-                told = said.send(()).is_ok();
+        for line in BufReader::new(out).lines().map_while(std::io::Result::ok) {
+            let _ = writeln!(log, "{line}");
+            if serves(&line) {
+                // Nobody waits any more after the first one.
+                let _ = said.send(line);
             }
         }
     });
-    heard.recv_timeout(Duration::from_secs(20)).is_ok()
+    heard.recv_timeout(Duration::from_secs(20)).ok()
 }
 
 /// So many ports that are free now.

@@ -192,9 +192,9 @@ impl Story {
         words
     }
 
-    fn start_node(&self, stage: &Stage, number: usize) -> Result<u32> {
+    fn start_node(&self, stage: &Stage, number: usize) -> Result<()> {
         let words = self.node_command(number);
-        stage.spawn(&node(number), &words.iter().map(String::as_str).collect::<Vec<_>>())
+        stage.spawn(&node(number), &words)
     }
 
     fn start(&self) -> Result<((), String)> {

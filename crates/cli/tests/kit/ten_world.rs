@@ -2,12 +2,11 @@
 #![allow(dead_code)]
 
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::kit::{Answer, Kit, names};
-use super::stand_in::{Running, gateway, http, node, program};
+use super::stand_in::{Running, gateway, http, node};
 
 /// The folders of the keys.
 pub const INSTANCES: [&str; 3] = ["network-secret", "gateway-gw-1", "gateway-gw-2"];
@@ -15,7 +14,6 @@ pub const INSTANCES: [&str; 3] = ["network-secret", "gateway-gw-1", "gateway-gw-
 /// A network with keys of guardians, and a person who signs its backups.
 pub struct World {
     pub kit: Kit,
-    pub program: PathBuf,
     pub signer: String,
 }
 
@@ -26,13 +24,12 @@ pub struct Taken {
 }
 
 impl World {
-    /// None if the stand-in is not there.
-    pub fn new() -> Option<Self> {
-        let (program, kit) = (program()?, Kit::new());
+    pub fn new() -> Self {
+        let kit = Kit::new();
         let keys = ["ten", "keygen", "--network", "uat", "--network-secret", "--gateway", "gw-1", "--gateway", "gw-2"];
         kit.run(&[&keys[..], &["--out-dir", "keys"]].concat()).ok();
         let signer = person(&kit, "anna");
-        Some(Self { kit, program, signer })
+        Self { kit, signer }
     }
 
     /// Somebody new; the public key.
@@ -60,12 +57,12 @@ impl World {
         let key = self.backup_key(INSTANCES[0]);
         let mut environment = vec![("ENCLAVE_BACKUPENCRYPTIONKEY", key.as_str()), ("ENCLAVE_LOG_LEVEL", "3")];
         environment.extend(restored.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        node(&self.kit, &self.program, database, more, &environment)
+        node(&self.kit, database, more, &environment)
     }
 
     pub fn gateway(&self, volume: &str, name: &str, more: &[&str]) -> Running {
         let key = format!("-backupEncryptionKey={}", self.backup_key(&format!("gateway-{name}")));
-        gateway(&self.kit, &self.program, volume, &[&[key.as_str()], more].concat())
+        gateway(&self.kit, volume, &[&[key.as_str()], more].concat())
     }
 
     pub fn backup(&self, instance: &str, more: &[&str]) -> Answer {

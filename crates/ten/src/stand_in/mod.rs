@@ -2,9 +2,9 @@
 //! at the start, and the traps in both. **Nothing here is for a real network.**
 //!
 //! ```text
-//! ten-stand-in node    -listen=127.0.0.1:0 -db=DIR [-da=FILE] [-genesis]
+//! quorumkeep demo stand-in-ten node    -listen=127.0.0.1:0 -db=DIR [-da=FILE] [-genesis]
 //!     ENCLAVE_SHAREDSECRET, ENCLAVE_BACKUPENCRYPTIONKEY, ENCLAVE_LOG_LEVEL (1 errors, 3 information)
-//! ten-stand-in gateway -listen=127.0.0.1:0 -data=DIR -cosmos=DIR -encryptionKeySource=SOURCE
+//! quorumkeep demo stand-in-ten gateway -listen=127.0.0.1:0 -data=DIR -cosmos=DIR -encryptionKeySource=SOURCE
 //!     [-backupEncryptionKey=HEX] [-dbType=cosmosDB|sqlite] [-insideEnclave] [-machine=NAME] [-logLevel=info]
 //! ```
 //!
@@ -22,16 +22,28 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
-use std::process::ExitCode;
 
 use axum::Router;
 use tokio::net::TcpListener;
 
 /// What ends a stand-in.
-type Fatal = Box<dyn Error + Send + Sync>;
+pub type Fatal = Box<dyn Error + Send + Sync>;
+
+const NODE_FLAGS: [&str; 4] = ["listen", "db", "da", "genesis"];
+const GATEWAY_FLAGS: [&str; 9] = [
+    "listen",
+    "data",
+    "cosmos",
+    "encryptionKeySource",
+    "backupEncryptionKey",
+    "dbType",
+    "insideEnclave",
+    "machine",
+    "logLevel",
+];
 
 /// The flags of Go.
-pub struct Flags(BTreeMap<String, String>);
+struct Flags(BTreeMap<String, String>);
 
 impl Flags {
     fn parse(arguments: impl Iterator<Item = String>, known: &[&str]) -> Result<Self, Fatal> {
@@ -49,43 +61,23 @@ impl Flags {
     }
 
     /// The value of a flag, or what it is without.
-    pub fn get<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+    fn get<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         self.0.get(name).map_or(default, String::as_str)
     }
 }
 
-fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let mode = arguments.next().unwrap_or_default();
-    match run(&mode, arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "CRIT {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[tokio::main]
-async fn run(mode: &str, arguments: impl Iterator<Item = String>) -> Result<(), Fatal> {
+/// Serves as `node` or as `gateway` until the process is ended.
+///
+/// # Errors
+/// Another mode, an unknown flag, or what would end the real thing at its start.
+pub async fn run(mode: &str, arguments: impl Iterator<Item = String>) -> Result<(), Fatal> {
     match mode {
         "node" => {
-            let flags = Flags::parse(arguments, &["listen", "db", "da", "genesis"])?;
+            let flags = Flags::parse(arguments, &NODE_FLAGS)?;
             serve(&flags, node::router(&flags)?).await
         }
         "gateway" => {
-            let known = [
-                "listen",
-                "data",
-                "cosmos",
-                "encryptionKeySource",
-                "backupEncryptionKey",
-                "dbType",
-                "insideEnclave",
-                "machine",
-                "logLevel",
-            ];
-            let flags = Flags::parse(arguments, &known)?;
+            let flags = Flags::parse(arguments, &GATEWAY_FLAGS)?;
             serve(&flags, gateway::router(&flags)?).await
         }
         other => Err(format!("{other:?} is neither node nor gateway").into()),

@@ -1,15 +1,19 @@
 //! Artefacts of this crate given to real processes of the stand-in: each form brings the right secret back, and each trap of
-//! upstream is refused before there is an artefact. tests/stand_in.rs shows what happens without.
+//! upstream is refused before there is an artefact. ten_traps.rs shows what happens without.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+#[path = "kit/backup_key.rs"]
+mod backup_key;
 mod kit;
+#[path = "kit/stand_in.rs"]
+mod stand_in;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use kit::{BackupKey, Running, flag, start};
+use backup_key::BackupKey;
 use quorumkeep_ten::artefact::{Artefact, Error, Recognise, Restored};
 use quorumkeep_ten::capture;
 use quorumkeep_ten::ciphertext::NotOpened;
@@ -17,6 +21,7 @@ use quorumkeep_ten::key::BackupKey as Opener;
 use quorumkeep_ten::preflight::{self, Level};
 use quorumkeep_ten::secret::{NotASecret, RpcKey, Secret};
 use quorumkeep_ten::source::Node;
+use stand_in::{Running, flag, start};
 use tempfile::TempDir;
 
 const KEY: u8 = 1;
@@ -182,7 +187,7 @@ fn relay(rpc_key: RpcKey, own: &str) -> Node {
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         }
     });
-    Node::new(kit::client(), at)
+    Node::new(stand_in::client(), at)
 }
 
 /// T6: a relay is not seen when the backup is made, and its secret has no artefact.

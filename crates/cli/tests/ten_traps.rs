@@ -2,15 +2,20 @@
 //! restore without guard falls in, and what shows that it did.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+#[path = "kit/backup_key.rs"]
+mod backup_key;
 mod kit;
+#[path = "kit/stand_in.rs"]
+mod stand_in;
 
 use std::path::Path;
 
-use kit::{BackupKey, Running, flag, rpc_key_of, start};
+use backup_key::{BackupKey, rpc_key_of};
 use quorumkeep_ten::capture;
 use quorumkeep_ten::check::{self, Code, Level};
 use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Client, Error, Limits, Node};
+use stand_in::{Running, flag, start};
 use tempfile::TempDir;
 
 /// A network: what its nodes published, and the backup key that they are configured with.
@@ -77,15 +82,15 @@ async fn a_network_is_lost_and_brought_back() {
 async fn a_node_says_the_same_over_a_websocket() {
     let network = Network::new();
     let running = network.node("sequencer", true, "");
-    let socket = Node::new(kit::client(), running.url("ws"));
+    let socket = Node::new(stand_in::client(), running.endpoint("ws"));
     assert_eq!(socket.rpc_key().await.unwrap(), running.node().rpc_key().await.unwrap());
     let ciphertext = socket.backup_shared_secret().await.unwrap();
     assert_eq!(network.key.open(&ciphertext), Some(network.recovered(&running).await));
     let small = Client::new(None, Limits { body_bytes: 100, ..Limits::default() });
-    let error = Node::new(small, running.url("ws")).backup_shared_secret().await.unwrap_err();
+    let error = Node::new(small, running.endpoint("ws")).backup_shared_secret().await.unwrap_err();
     assert_eq!(error.code(), "answer_too_large");
-    let elsewhere = running.url("ws").with_path("/nothing");
-    assert!(matches!(Node::new(kit::client(), elsewhere).rpc_key().await, Err(Error::Status { status: 404, .. })));
+    let elsewhere = running.endpoint("ws").with_path("/nothing");
+    assert!(matches!(Node::new(stand_in::client(), elsewhere).rpc_key().await, Err(Error::Status { status: 404, .. })));
 }
 
 #[tokio::test]
@@ -101,7 +106,7 @@ async fn refusals_of_a_node_are_named() {
     ] {
         for scheme in ["http", "ws"] {
             let running = start("node", &genesis, &[("ENCLAVE_BACKUPENCRYPTIONKEY", key.as_str())]).unwrap();
-            let node = Node::new(kit::client(), running.url(scheme));
+            let node = Node::new(stand_in::client(), running.endpoint(scheme));
             assert_eq!(node.backup_shared_secret().await.unwrap_err().code(), code, "{scheme} {key}");
         }
     }
@@ -290,7 +295,7 @@ async fn refusals_of_a_gateway_are_named_although_the_status_is_200() {
     ] {
         let running = gateway(dir.path(), "gw", &[vec![source("new")], more].concat()).unwrap();
         assert_eq!(running.gateway().backup_encryption_key().await.unwrap_err().code(), code);
-        let plain = kit::client().get(running.gateway().at()).await.unwrap();
+        let plain = stand_in::client().get(running.gateway().at()).await.unwrap();
         assert!(!plain.is_empty(), "the status is 200");
     }
 }
