@@ -58,7 +58,7 @@ fn silent() -> String {
 /// T2, T3: a node that was started too early is found before anything is opened.
 #[test]
 fn what_answers_already_is_looked_at() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let taken = lost(&world);
     let nobody = silent();
     let report = recovered(&world, &taken, &["--node", &nobody, "--node", &nobody]);
@@ -81,7 +81,7 @@ fn what_answers_already_is_looked_at() {
 /// T1, T2, T3: after the restart the RPC key tells, and nothing else is needed for it.
 #[test]
 fn a_restarted_node_is_checked_without_any_backup() {
-    let Some(world) = World::new() else { return };
+    let world = World::new();
     let taken = lost(&world);
     let pinned = ["--rpc-key", &taken.rpc_key, "--volume", "db"];
     world.recover(&taken.file, "network-secret", &pinned).ok();
@@ -117,7 +117,7 @@ fn a_restarted_node_is_checked_without_any_backup() {
 /// L1 says what it knows of enclaves that live; the numbers are bits: 1 attested, 2 sequencer.
 #[test]
 fn l1_is_asked_about_the_enclaves_that_live() {
-    let (Some(world), Some(chain)) = (World::new(), Anvil::start()) else { return };
+    let (world, Some(chain)) = (World::new(), Anvil::start()) else { return };
     let taken = lost(&world);
     let enclave = |number: u8| format!("0x{}{number:02x}", "c0".repeat(19));
     let registry = chain.deploy(REGISTRY);
