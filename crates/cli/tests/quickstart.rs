@@ -79,14 +79,13 @@ fn names<'a>(help: &'a str, part: &str) -> Vec<&'a str> {
     lines.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect()
 }
 
-/// Every command that has no commands below it.
+/// Every command that does something by itself, with or without commands below it.
 fn leaves(command: &[String]) -> Vec<Vec<String>> {
     let text = help(command);
+    let usage = text.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+    let own = (!usage.contains("<COMMAND>")).then(|| command.to_vec());
     let below = names(&text, "Commands");
-    if below.is_empty() {
-        return vec![command.to_vec()];
-    }
-    below.iter().flat_map(|name| leaves(&[command, &[(*name).to_owned()]].concat())).collect()
+    own.into_iter().chain(below.iter().flat_map(|name| leaves(&[command, &[(*name).to_owned()]].concat()))).collect()
 }
 
 /// `--option` or `-o, --option`; a line of a description may begin with a dash as well.
@@ -99,6 +98,7 @@ fn is_option(line: &str) -> bool {
 fn every_command_and_option_is_in_the_reference() {
     let commands = leaves(&[]);
     assert!(commands.len() > 15, "{commands:?}");
+    assert!(commands.contains(&vec!["demo".to_owned()]) && commands.contains(&vec!["demo".to_owned(), "ten".to_owned()]));
     for command in commands {
         let heading = format!("### `quorumkeep {}`\n", command.join(" "));
         let section = CLI.split(&heading).nth(1).unwrap_or_else(|| panic!("docs/cli.md lacks: {heading}"));

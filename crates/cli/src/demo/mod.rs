@@ -96,7 +96,7 @@ impl Steps {
         Report::text(format!("\n{}", self.table()))
     }
 
-    /// Programs get the steps in the one object of the answer, also if one failed.
+    /// Programs get the steps in the one object of the answer, even if one failed.
     fn conclude(&self, result: Result<Report>) -> Result<Report> {
         let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let with_steps = |report: Report| report.field("steps", self.json()).field("ms", ms);
