@@ -158,9 +158,11 @@ pub fn node(node: &Node, restored: &RpcKey) -> Vec<Finding> {
 
 fn sequencer(node: &Node) -> Option<Finding> {
     Some(match (node.living, node.role) {
-        (Some(Living::Sequencer), _) => {
-            found("sequencer_known", Level::Ok, "an enclave lives that L1 knows as a sequencer: it can attest a new one")
-        }
+        (Some(Living::Sequencer), _) => found(
+            "sequencer_known",
+            Level::Ok,
+            "an enclave lives that L1 knows as a sequencer: it can attest a new one",
+        ),
         (Some(Living::Attested), _) => found(
             "sequencer_grantable",
             Level::Warning,
@@ -184,9 +186,11 @@ fn sequencer(node: &Node) -> Option<Finding> {
 fn running(about: &str, answers: &Answers, restored: &RpcKey) -> Finding {
     let finding = match answers {
         Answers::Nothing => found("nothing_running", Level::Ok, "nothing answers there"),
-        Answers::Node(key) if key == restored => {
-            found("same_running", Level::Warning, "a node with this secret answers already: keep it, and take its backup")
-        }
+        Answers::Node(key) if key == restored => found(
+            "same_running",
+            Level::Warning,
+            "a node with this secret answers already: keep it, and take its backup",
+        ),
         Answers::Node(_) => {
             found("still_running", Level::Refused, "a node with another secret answers: stop it and empty its volume")
         }

@@ -137,7 +137,8 @@ async fn trap_2_and_3_a_volume_that_was_used_is_refused() {
     assert_eq!(preflight::after(&answers, &lost.pinned).code, "other_secret", "seen after a restart without a look");
     let look = |volume: &str, answers: Option<RpcKey>| {
         let volume = lost.dir.path().join(volume);
-        let answers = answers.map(|key| ("http://node".to_owned(), preflight::Answers::Node(key))).into_iter().collect();
+        let answers =
+            answers.map(|key| ("http://node".to_owned(), preflight::Answers::Node(key))).into_iter().collect();
         let database_empty = fs::read_dir(volume).map_or(Some(true), |mut entries| Some(entries.next().is_none()));
         preflight::node(&preflight::Node { database_empty, answers, ..preflight::Node::default() }, &lost.pinned)
     };

@@ -52,8 +52,11 @@ pub(super) async fn call(
     params: &Value,
 ) -> Result<Reply, Error> {
     let request = json!({ "jsonrpc": "2.0", "id": ID, "method": method, "params": params }).to_string();
-    let answer =
-        if at.scheme().is_socket() { ws::ask(client, at, request).await? } else { client.post_json(at, request).await? };
+    let answer = if at.scheme().is_socket() {
+        ws::ask(client, at, request).await?
+    } else {
+        client.post_json(at, request).await?
+    };
     read(&answer).map_err(|text| Error::Malformed { at: at.to_string(), expected, text })
 }
 

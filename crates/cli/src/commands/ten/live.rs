@@ -51,9 +51,7 @@ impl Live {
             return Ok(Seen::default());
         }
         let client = self.reach.client()?;
-        block_on(async {
-            Ok(Seen { answers: self.nodes(&client).await, enclaves: self.enclaves(&client).await? })
-        })
+        block_on(async { Ok(Seen { answers: self.nodes(&client).await, enclaves: self.enclaves(&client).await? }) })
     }
 
     async fn nodes(&self, client: &Client) -> Vec<(String, Answers)> {
