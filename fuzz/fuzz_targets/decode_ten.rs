@@ -18,6 +18,8 @@ use quorumkeep_ten::identity::Identity;
 use quorumkeep_ten::key::{BackupKey, BackupPublicKey};
 use quorumkeep_ten::secret::{GatewayKey, NetworkSecret, RpcKey, Secret};
 use quorumkeep_ten::seed;
+use quorumkeep_ten::source::registry::Address;
+use quorumkeep_ten::source::{Endpoint, jsonrpc};
 use quorumkeep_ten::trezor::{self, Authenticity, SessionKey, Verdict};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -141,6 +143,12 @@ fn texts(bytes: &[u8]) {
         assert!(identity.path().iter().all(|step| step >> 31 == 1), "a step that is not hardened");
         assert!(!identity.file_name().contains(['/', '.']), "a path out of the folder");
     }
+    if let Ok(at) = text.parse::<Endpoint>() {
+        assert_eq!(at.to_string().parse().ok(), Some(at));
+    }
+    if let Ok(address) = text.parse::<Address>() {
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
     if let Ok(key) = text.parse::<RpcKey>() {
         assert_eq!(key.to_string().parse(), Ok(key));
     }
@@ -168,9 +176,16 @@ fn document(bytes: &[u8]) {
     assert!(GatewayKey::new(secret()).open_document(text).is_none_or(|opened| *opened == b"a user"));
 }
 
+/// What a server answers that is asked by JSON-RPC.
+fn reply(bytes: &[u8]) {
+    if let Err(text) = jsonrpc::read(bytes) {
+        assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "text that drives a terminal");
+    }
+}
+
 fuzz_target!(init: seeds::write("decode_ten", inputs), |data: &[u8]| {
     let (decoder, bytes) = split(data);
-    match decoder % 10 {
+    match decoder % 11 {
         0 => ciphertext(bytes),
         1 => answer(bytes),
         2 => raw(bytes),
@@ -180,7 +195,8 @@ fuzz_target!(init: seeds::write("decode_ten", inputs), |data: &[u8]| {
         6 => texts(bytes),
         7 => private_key(bytes),
         8 => recovered(bytes),
-        _ => document(bytes),
+        9 => document(bytes),
+        _ => reply(bytes),
     }
 });
 
@@ -223,6 +239,10 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
         ("authenticity", choose(5, PROOF.as_bytes())),
         ("identity_network", choose(6, NETWORK.as_bytes())),
         ("identity_gateway", choose(6, b"ten://backup@uat/gateway/gw-01")),
+        ("endpoint", choose(6, b"wss://[::1]:8545/rpc?key=1")),
+        ("address", choose(6, b"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed")),
+        ("reply", choose(10, br#"{"jsonrpc":"2.0","id":1,"result":"0x04"}"#)),
+        ("refusal", choose(10, br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#)),
         ("rpc_key", choose(6, rpc_key.as_bytes())),
         ("public_key", choose(6, public.as_bytes())),
         ("key_hex", choose(7, "01".repeat(32).as_bytes())),

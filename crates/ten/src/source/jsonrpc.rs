@@ -1,6 +1,5 @@
 //! One question of JSON-RPC 2.0 and its answer, over HTTP or a WebSocket.
 
-use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ const ID: u64 = 1;
 
 /// What the server says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// The result.
     Result(Value),
     /// Its error.
@@ -60,7 +59,11 @@ pub(super) async fn call(
     read(&answer).map_err(|text| Error::Malformed { at: at.to_string(), expected, text })
 }
 
-fn read(answer: &Bytes) -> Result<Reply, String> {
+/// Reads an answer; the error is for people.
+///
+/// # Errors
+/// What is wrong with it, in printable characters.
+pub fn read(answer: &[u8]) -> Result<Reply, String> {
     let answer: Answer = serde_json::from_slice(answer).map_err(|_| printable(answer))?;
     if answer.jsonrpc != "2.0" || answer.id != json!(ID) {
         return Err("it answers another question".to_owned());
@@ -78,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_an_answer_to_the_question() {
-        let read = |text: &'static str| read(&Bytes::from_static(text.as_bytes()));
+        let read = |text: &'static str| read(text.as_bytes());
         assert_eq!(read(r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#), Ok(Reply::Result(json!("x"))));
         let refused = Reply::Refused { code: -32601, text: "no".to_owned() };
         assert_eq!(read(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}"#), Ok(refused));

@@ -24,7 +24,7 @@ mod endpoint;
 mod error;
 pub mod gateway;
 pub mod http;
-mod jsonrpc;
+pub mod jsonrpc;
 pub mod registry;
 pub mod rpc;
 mod trust;
