@@ -180,6 +180,7 @@ codes! {
     GatewayWithoutKey = "gateway_without_key", 4, "The gateway has no key to back up.", "With -dbType=sqlite there is none.";
     GatewayEncryptFailed = "gateway_encrypt_failed", 4, "The gateway could not encrypt its key.", "The message is the gateway's own.";
     GatewayRefused = "gateway_refused", 4, "The gateway answers with something else than a backup.", "The message is the gateway's own, under status 200.";
+    ContractRefused = "contract_refused", 4, "The RPC of L1, or the contract there, refuses.", "The message is its own; check --l1-rpc and --registry.";
     BackupKeyMissing = "backup_key_missing", 4, "No backup key is configured there.", "Set ENCLAVE_BACKUPENCRYPTIONKEY of a node, -backupEncryptionKey of a gateway: quorumkeep ten keygen";
     BackupKeyFormat = "backup_key_format", 4, "The backup key that is configured there is not hexadecimal, or begins with 0x.", "A node wants 66 hexadecimal digits and nothing in front of them.";
     BackupKeyInvalid = "backup_key_invalid", 4, "The backup key that is configured there is no compressed point.", "Configure what quorumkeep ten keygen printed.";

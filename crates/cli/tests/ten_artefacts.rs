@@ -140,8 +140,10 @@ async fn trap_2_and_3_a_volume_that_was_used_is_refused() {
     let too_early = node(lost.dir.path(), "early", true, &[]);
     let answers = too_early.node().rpc_key().await.unwrap();
     assert_eq!(preflight::after(&answers, &lost.pinned).code, "other_secret", "seen after a restart without a look");
-    let look = |volume: &str, answers| {
+    let look = |volume: &str, answers: Option<RpcKey>| {
         let volume = lost.dir.path().join(volume);
+        let answers =
+            answers.map(|key| ("http://node".to_owned(), preflight::Answers::Node(key))).into_iter().collect();
         let database_empty = fs::read_dir(volume).map_or(Some(true), |mut entries| Some(entries.next().is_none()));
         preflight::node(&preflight::Node { database_empty, answers, ..preflight::Node::default() }, &lost.pinned)
     };

@@ -344,6 +344,16 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_explained() {
+        let text = include_str!("../../../docs/ten.md");
+        for code in Code::ALL {
+            let level = serde_json::to_value(code.level()).unwrap();
+            let row = format!("| `{}` | {} | {} |", code.text(), level.as_str().unwrap(), code.meaning());
+            assert!(text.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
     fn a_configured_key_is_read_as_the_program_reads_it() {
         let (mine, digits) = (key(1), key(1).to_string());
         let other = key(2).to_string();

@@ -6,11 +6,22 @@
 //! | `database_unknown` | nobody has looked |
 //! | `sealed_key_present` | the same for a gateway: a sealed key that opens beats the flag |
 //! | `sequencer_lost` | L1 accepts no new sequencer enclave; the owner of the contracts has to act first |
-//! | `still_running` | something answers already, with another secret than the one that is restored |
+//! | `sequencer_grantable` | the same, but an enclave lives that L1 attested: the owner can make it a sequencer |
+//! | `sequencer_unknown` | nobody has looked; a reminder for a sequencer |
+//! | `nothing_running` | nothing answers at an address that was to be silent |
+//! | `same_running` | a node with this secret answers already: it is worth more than a restore |
+//! | `still_running` | a node answers already, with another secret than the one that is restored |
+//! | `other_running` | something answers, and it is no node that has a secret |
+//!
+//! After the start, [`after`]: `restored`, `zero_secret` or `other_secret`.
+
+use std::fmt;
 
 use serde::Serialize;
 
 use crate::secret::RpcKey;
+use crate::source::registry::Enclave;
+use crate::source::{self, Error as SourceError};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +44,16 @@ pub struct Finding {
     pub level: Level,
     /// For people.
     pub text: &'static str,
+    /// About which address; none if there is one only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about = self.about.as_ref().map(|about| format!("{about}: ")).unwrap_or_default();
+        write!(f, "{about}{}", self.text)
+    }
 }
 
 /// What a node is.
@@ -44,17 +65,66 @@ pub enum Role {
     Sequencer,
 }
 
+/// What L1 knows of the enclaves that still live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Living {
+    /// One is a sequencer: it can attest others.
+    Sequencer,
+    /// None is a sequencer, one is attested: the owner of the contract can make it a sequencer.
+    Attested,
+    /// L1 knows none of them.
+    Nobody,
+}
+
+impl Living {
+    /// The best of what the registry says about enclaves that live.
+    #[must_use]
+    pub fn of(enclaves: &[Enclave]) -> Self {
+        match enclaves {
+            // Without attestation it could not be a sequencer; a registry that says so is another one.
+            all if all.iter().any(|enclave| enclave.sequencer && enclave.attested) => Self::Sequencer,
+            all if all.iter().any(|enclave| enclave.attested) => Self::Attested,
+            _ => Self::Nobody,
+        }
+    }
+}
+
+/// What answers at an address that should be silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answers {
+    /// Nothing does.
+    Nothing,
+    /// A node with this RPC key.
+    Node(RpcKey),
+    /// Something else, or a node without a secret.
+    Other,
+}
+
+impl Answers {
+    /// What an attempt to ask for the RPC key shows.
+    #[must_use]
+    pub fn of(asked: &Result<RpcKey, SourceError>) -> Self {
+        match asked {
+            Ok(key) => Self::Node(*key),
+            Err(SourceError::Unreachable { .. } | SourceError::Timeout { what: source::http::CONNECTION, .. }) => {
+                Self::Nothing
+            }
+            Err(_) => Self::Other,
+        }
+    }
+}
+
 /// What is known of a node before it starts; `None` is what nobody looked at.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Node {
     /// Is the volume of its enclave's database empty?
     pub database_empty: Option<bool>,
     /// What it will be.
     pub role: Option<Role>,
-    /// Does at least one enclave with an attested key still exist, which L1 knows as a sequencer?
-    pub sequencer_enclave_lives: Option<bool>,
-    /// What answers at its address now.
-    pub answers: Option<RpcKey>,
+    /// What L1 knows of the enclaves that still live.
+    pub living: Option<Living>,
+    /// What answers now at the addresses of the network's nodes.
+    pub answers: Vec<(String, Answers)>,
 }
 
 /// What is known of a gateway before it starts.
@@ -65,7 +135,7 @@ pub struct Gateway {
 }
 
 const fn found(code: &'static str, level: Level, text: &'static str) -> Finding {
-    Finding { code, level, text }
+    Finding { code, level, text, about: None }
 }
 
 /// Before the start of a node with this restored secret.
@@ -82,34 +152,53 @@ pub fn node(node: &Node, restored: &RpcKey) -> Vec<Finding> {
     };
     let mut findings = vec![database];
     findings.extend(sequencer(node));
-    findings.extend(node.answers.and_then(|answers| running(&answers, restored)));
+    findings.extend(node.answers.iter().map(|(about, answers)| running(about, answers, restored)));
     findings
 }
 
 fn sequencer(node: &Node) -> Option<Finding> {
-    match (node.role?, node.sequencer_enclave_lives) {
-        (Role::Validator, _) => None,
-        (Role::Sequencer, Some(true)) => {
-            Some(found("sequencer_known", Level::Ok, "an enclave lives that L1 knows as a sequencer"))
-        }
-        (Role::Sequencer, Some(false)) => Some(found(
+    Some(match (node.living, node.role) {
+        (Some(Living::Sequencer), _) => found(
+            "sequencer_known",
+            Level::Ok,
+            "an enclave lives that L1 knows as a sequencer: it can attest a new one",
+        ),
+        (Some(Living::Attested), _) => found(
+            "sequencer_grantable",
+            Level::Warning,
+            "no enclave lives that L1 knows as a sequencer, but one that it attested: the owner of the contracts has to call \
+             grantSequencerEnclave before a new one can be attested",
+        ),
+        (Some(Living::Nobody), _) => found(
             "sequencer_lost",
             Level::Warning,
-            "no enclave lives that L1 knows as a sequencer: a new one cannot be attested before the owner of the contracts acts",
-        )),
-        (Role::Sequencer, None) => Some(found(
+            "L1 knows no enclave that lives: no sequencer can be attested before the owner of the contracts acts",
+        ),
+        (None, Some(Role::Sequencer)) => found(
             "sequencer_unknown",
             Level::Warning,
             "look with isSequencer and isAttested of the enclave registry whether L1 still knows an enclave that lives",
-        )),
-    }
+        ),
+        (None, _) => return None,
+    })
 }
 
-fn running(answers: &RpcKey, restored: &RpcKey) -> Option<Finding> {
-    if answers == restored {
-        return Some(found("same_running", Level::Warning, "a node with this secret answers already"));
-    }
-    Some(found("still_running", Level::Refused, "a node with another secret answers: stop it and empty its volume"))
+fn running(about: &str, answers: &Answers, restored: &RpcKey) -> Finding {
+    let finding = match answers {
+        Answers::Nothing => found("nothing_running", Level::Ok, "nothing answers there"),
+        Answers::Node(key) if key == restored => found(
+            "same_running",
+            Level::Warning,
+            "a node with this secret answers already: keep it, and take its backup",
+        ),
+        Answers::Node(_) => {
+            found("still_running", Level::Refused, "a node with another secret answers: stop it and empty its volume")
+        }
+        Answers::Other => {
+            found("other_running", Level::Warning, "something answers there, and it is no node that has a secret")
+        }
+    };
+    Finding { about: Some(about.to_owned()), ..finding }
 }
 
 /// Before the start of a gateway.
@@ -172,23 +261,52 @@ mod tests {
         }
     }
 
+    fn found_with(node_facts: Node) -> Vec<(&'static str, Level)> {
+        let node_facts = Node { database_empty: Some(true), ..node_facts };
+        node(&node_facts, &rpc_key(1)).iter().skip(1).map(|finding| (finding.code, finding.level)).collect()
+    }
+
     #[test]
-    fn a_sequencer_and_what_runs_already() {
-        let of = |lives, answers| {
-            let node_facts = Node {
-                database_empty: Some(true),
-                role: Some(Role::Sequencer),
-                sequencer_enclave_lives: lives,
-                answers,
-            };
-            let findings = node(&node_facts, &rpc_key(1));
-            findings.iter().skip(1).map(|finding| (finding.code, finding.level)).collect::<Vec<_>>()
+    fn what_l1_knows_is_said_to_every_role_and_asked_of_a_sequencer() {
+        for role in [None, Some(Role::Validator), Some(Role::Sequencer)] {
+            for (living, code, level) in [
+                (Living::Sequencer, "sequencer_known", Level::Ok),
+                (Living::Attested, "sequencer_grantable", Level::Warning),
+                (Living::Nobody, "sequencer_lost", Level::Warning),
+            ] {
+                assert_eq!(found_with(Node { role, living: Some(living), ..Node::default() }), [(code, level)]);
+            }
+            let silent = found_with(Node { role, ..Node::default() });
+            assert_eq!(silent.is_empty(), role != Some(Role::Sequencer));
+        }
+        let enclave = |attested, sequencer| {
+            let enclave = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".parse().unwrap();
+            Enclave { enclave, attested, sequencer }
         };
-        assert_eq!(of(Some(true), None), [("sequencer_known", Level::Ok)]);
-        assert_eq!(of(Some(false), None), [("sequencer_lost", Level::Warning)]);
-        let unknown = ("sequencer_unknown", Level::Warning);
-        assert_eq!(of(None, Some(rpc_key(1))), [unknown, ("same_running", Level::Warning)]);
-        assert_eq!(of(None, Some(rpc_key(2))), [unknown, ("still_running", Level::Refused)]);
+        assert_eq!(Living::of(&[]), Living::Nobody);
+        assert_eq!(Living::of(&[enclave(false, false), enclave(false, true)]), Living::Nobody);
+        assert_eq!(Living::of(&[enclave(false, true), enclave(true, false)]), Living::Attested);
+        assert_eq!(Living::of(&[enclave(true, false), enclave(true, true)]), Living::Sequencer);
+    }
+
+    #[test]
+    fn what_runs_already_is_named_with_its_address() {
+        let answers = [
+            (Answers::Nothing, "nothing_running", Level::Ok),
+            (Answers::Node(rpc_key(1)), "same_running", Level::Warning),
+            (Answers::Other, "other_running", Level::Warning),
+            (Answers::Node(rpc_key(2)), "still_running", Level::Refused),
+            (Answers::Node(RpcKey::OF_ZERO), "still_running", Level::Refused),
+        ];
+        let all = answers.iter().enumerate().map(|(at, (answer, ..))| (format!("node {at}"), answer.clone()));
+        let node_facts = Node { database_empty: Some(true), answers: all.collect(), ..Node::default() };
+        let findings = node(&node_facts, &rpc_key(1));
+        for (at, (_, code, level)) in answers.into_iter().enumerate() {
+            let finding = &findings[at + 1];
+            let about = format!("node {at}");
+            assert_eq!((finding.code, finding.level, finding.about.as_ref()), (code, level, Some(&about)));
+        }
+        assert_eq!(refusal(&findings).and_then(|finding| finding.about.clone()), Some("node 3".to_owned()));
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Seed {
         &self.0
     }
 
+    /// Are these its bytes? In constant time.
+    #[must_use]
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        self.0.ct_eq(bytes).into()
+    }
+
     /// `n` mnemonics of which `t` are needed, with the empty passphrase, as a Trezor makes them.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub const CODES: &[&str] = &[
     "gateway_without_key",
     "gateway_encrypt_failed",
     "gateway_refused",
+    "contract_refused",
     "backup_key_missing",
     "backup_key_format",
     "backup_key_invalid",
@@ -152,6 +153,14 @@ pub enum Error {
         /// What.
         refusal: gateway::Refusal,
     },
+    /// The RPC of L1, or the contract, says no.
+    #[error("the RPC of L1 at {at} says: {text}")]
+    Contract {
+        /// Where.
+        at: String,
+        /// What, with its code.
+        text: String,
+    },
 }
 
 impl Error {
@@ -173,6 +182,7 @@ impl Error {
             Self::Malformed { .. } => "answer_malformed",
             Self::Node { refusal, .. } => refusal.code(),
             Self::Gateway { refusal, .. } => refusal.code(),
+            Self::Contract { .. } => "contract_refused",
         }
     }
 

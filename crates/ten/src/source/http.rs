@@ -24,6 +24,9 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of an answer that is no success, for the message.
 const REFUSAL_BYTES_MAX: usize = 4 * 1024;
 
+/// What was waited for if nobody took the connection in time.
+pub(crate) const CONNECTION: &str = "connection";
+
 /// The bounds of one request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -118,7 +121,7 @@ impl Client {
     pub(super) async fn connect(&self, at: &Endpoint, until: Instant) -> Result<Box<dyn Stream>, Error> {
         let until = until.min(Instant::now() + self.limits.connect);
         let unreachable = |source| Error::Unreachable { at: at.to_string(), source };
-        let tcp = within(until, at, "connection", TcpStream::connect(at.host())).await?.map_err(unreachable)?;
+        let tcp = within(until, at, CONNECTION, TcpStream::connect(at.host())).await?.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         if !at.scheme().is_tls() {
             return Ok(Box::new(tcp));

@@ -6,6 +6,7 @@
 //! ws        the same stream, upgraded
 //! rpc       ten_backupSharedSecret, ten_rpcKey                         over http or ws
 //! gateway   /admin/backup-encryption-key/                              over http
+//! registry  isAttested, isSequencer of the enclave registry of L1      over http or ws
 //! ```
 //!
 //! # Security
@@ -23,6 +24,8 @@ mod endpoint;
 mod error;
 pub mod gateway;
 pub mod http;
+mod jsonrpc;
+pub mod registry;
 pub mod rpc;
 mod trust;
 mod ws;
@@ -31,5 +34,6 @@ pub use endpoint::{Endpoint, Scheme};
 pub use error::{CODES, Error, printable};
 pub use gateway::Gateway;
 pub use http::{Client, Limits};
+pub use registry::Registry;
 pub use rpc::Node;
 pub use trust::{Trust, TrustError};

@@ -13,18 +13,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::Bytes;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, Endpoint, Error, printable, ws};
+use super::jsonrpc::{self, METHOD_UNKNOWN, Reply};
+use super::{Client, Endpoint, Error, printable};
 use crate::ciphertext::Ciphertext;
 use crate::secret::RpcKey;
 
-/// The code of JSON-RPC 2.0 for a method that is not there.
-const METHOD_UNKNOWN: i64 = -32601;
-/// The number of every request: there is one on each connection.
-const ID: u64 = 1;
 const EXPECTED: &str = "a node of TEN";
 
 /// Why a node has no backup to give. The texts are upstream's.
@@ -83,21 +78,6 @@ impl Refusal {
     }
 }
 
-#[derive(Deserialize)]
-struct Reply {
-    jsonrpc: String,
-    id: Value,
-    result: Option<Value>,
-    error: Option<Refused>,
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    #[serde(default)]
-    code: i64,
-    message: String,
-}
-
 /// A node.
 #[derive(Clone)]
 pub struct Node {
@@ -140,26 +120,15 @@ impl Node {
     }
 
     async fn call(&self, method: &str) -> Result<Value, Error> {
-        let request = json!({ "jsonrpc": "2.0", "id": ID, "method": method, "params": [] }).to_string();
-        let answer = if self.at.scheme().is_socket() {
-            ws::ask(&self.client, &self.at, request).await?
-        } else {
-            self.client.post_json(&self.at, request).await?
-        };
-        self.read(&answer)
+        self.said(jsonrpc::call(&self.client, &self.at, EXPECTED, method, &json!([])).await?)
     }
 
-    fn read(&self, answer: &Bytes) -> Result<Value, Error> {
-        let reply: Reply = serde_json::from_slice(answer).map_err(|_| self.malformed(&printable(answer)))?;
-        if reply.jsonrpc != "2.0" || reply.id != json!(ID) {
-            return Err(self.malformed("it answers another question"));
-        }
-        match (reply.result, reply.error) {
-            (Some(result), None) => Ok(result),
-            (None, Some(Refused { code, message })) => {
-                Err(Error::Node { at: self.at.to_string(), refusal: Refusal::of(code, &message) })
+    fn said(&self, reply: Reply) -> Result<Value, Error> {
+        match reply {
+            Reply::Result(result) => Ok(result),
+            Reply::Refused { code, text } => {
+                Err(Error::Node { at: self.at.to_string(), refusal: Refusal::of(code, &text) })
             }
-            _ => Err(self.malformed("there is not one of result and error")),
         }
     }
 
@@ -173,44 +142,20 @@ mod tests {
     use super::*;
     use crate::source::{CODES, Limits};
 
-    fn read(answer: &str) -> Result<Value, Error> {
-        let node = Node::new(Client::new(None, Limits::default()), "http://a.example".parse().unwrap());
-        node.read(&Bytes::copy_from_slice(answer.as_bytes()))
-    }
-
     #[test]
     fn upstream_texts_have_stable_codes() {
-        for (text, code) in [
-            ("shared secret is not initialised", "node_without_secret"),
-            ("rpc error: code = Unknown desc = backup encryption key is not configured", "backup_key_missing"),
-            ("invalid backup encryption key format", "backup_key_format"),
-            ("failed to parse public key invalid public key", "backup_key_invalid"),
-            ("something new", "node_refused"),
+        let node = Node::new(Client::new(None, Limits::default()), "http://a.example".parse().unwrap());
+        for (code, text, stable) in [
+            (-32000, "shared secret is not initialised", "node_without_secret"),
+            (-32000, "rpc error: code = Unknown desc = backup encryption key is not configured", "backup_key_missing"),
+            (-32000, "invalid backup encryption key format", "backup_key_format"),
+            (-32000, "failed to parse public key invalid public key", "backup_key_invalid"),
+            (-32000, "something new", "node_refused"),
+            (METHOD_UNKNOWN, "the method x does not exist", "method_unknown"),
         ] {
-            let answer = json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32000, "message": text } });
-            assert_eq!(read(&answer.to_string()).unwrap_err().code(), code, "{text}");
-            assert!(CODES.contains(&code), "{code}");
-        }
-        let unknown = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"the method x does not exist"}}"#;
-        assert_eq!(read(unknown).unwrap_err().code(), "method_unknown");
-    }
-
-    #[test]
-    fn an_answer_is_an_answer_to_the_question() {
-        assert_eq!(read(r#"{"jsonrpc":"2.0","id":1,"result":"x"}"#).unwrap(), json!("x"));
-        for bad in [
-            "",
-            "0x04",
-            "<html>",
-            r#"{"jsonrpc":"2.0","id":2,"result":"x"}"#,
-            r#"{"jsonrpc":"2.0","id":"1","result":"x"}"#,
-            r#"{"jsonrpc":"1.0","id":1,"result":"x"}"#,
-            r#"{"jsonrpc":"2.0","id":1}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
-            r#"{"jsonrpc":"2.0","id":1,"result":"x","error":{"code":1,"message":""}}"#,
-            r#"[{"jsonrpc":"2.0","id":1,"result":"x"}]"#,
-        ] {
-            assert_eq!(read(bad).unwrap_err().code(), "answer_malformed", "{bad}");
+            let error = node.said(Reply::Refused { code, text: text.to_owned() }).unwrap_err();
+            assert_eq!(error.code(), stable, "{text}");
+            assert!(CODES.contains(&stable), "{stable}");
         }
     }
 }

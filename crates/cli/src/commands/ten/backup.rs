@@ -25,6 +25,8 @@ use crate::keyfile::KeyFile;
 use crate::net::block_on;
 use crate::report::{Report, print_failure};
 
+/// After a failure a backup is tried again, each time after twice as long, until the interval is over.
+const RETRY: Duration = Duration::from_secs(10);
 /// The mode of a file that holds nothing secret.
 const PUBLIC: u32 = 0o644;
 const HELP: &str = "\
@@ -63,7 +65,8 @@ pub struct Backup {
     /// The folder for the files; it is made if it is not there.
     #[arg(long, value_name = "DIR")]
     out_dir: PathBuf,
-    /// Again after this time (30s, 15m, 6h, 1d), until it is stopped; a failure is said and does not end it.
+    /// Again after this time (30s, 15m, 6h, 1d), until it is stopped; a failure is said, does not end it, and is
+    /// tried again earlier.
     #[arg(long, value_name = "INTERVAL")]
     every: Option<Interval>,
     #[command(flatten)]
@@ -109,6 +112,14 @@ impl FromStr for Interval {
     }
 }
 
+/// How long until the next backup, after so many failures in a row.
+fn pause(interval: Duration, failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => interval,
+        Some(before) => RETRY.saturating_mul(2_u32.saturating_pow(before)).min(interval),
+    }
+}
+
 impl Backup {
     /// Takes one backup, or one after the other.
     pub fn run(self, as_json: bool) -> Result<Report> {
@@ -126,13 +137,20 @@ impl Backup {
     async fn again(&self, key: &KeyFile, interval: Duration, as_json: bool) -> Result<Report> {
         let stop = stop_signal();
         tokio::pin!(stop);
+        let mut failures = 0;
         loop {
             let round = async {
                 match self.once(key).await {
-                    Ok(report) => report.print(as_json),
-                    Err(failure) => print_failure(&failure, as_json),
+                    Ok(report) => {
+                        report.print(as_json);
+                        failures = 0;
+                    }
+                    Err(failure) => {
+                        print_failure(&failure, as_json);
+                        failures += 1;
+                    }
                 }
-                tokio::time::sleep(interval).await;
+                tokio::time::sleep(pause(interval, failures)).await;
             };
             tokio::select! {
                 () = &mut stop => return Ok(Report::text("stopped").field("stopped", true)),
@@ -194,6 +212,14 @@ mod tests {
         for bad in ["", "0s", "s", "5", "-1s", "+1s", "1.5h", "367d", "9999999999999999999d", "1w", "1 s"] {
             assert!(bad.parse::<Interval>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn failures_are_tried_again_earlier_and_then_less_often() {
+        let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+        assert_eq!([0, 1, 2, 3].map(|failures| pause(day, failures)), [day, RETRY, RETRY * 2, RETRY * 4]);
+        assert_eq!(pause(day, u32::MAX), day);
+        assert_eq!([0, 1, 9].map(|failures| pause(second, failures)), [second; 3]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `quorumkeep ten inventory`: does everything of a network run as its backups need it?
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use quorumkeep_custody::names::Name;
@@ -12,6 +14,8 @@ use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Client, Endpoint, Error, Gateway, Node};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::findings;
 use super::reach::Reach;
@@ -23,6 +27,8 @@ use crate::report::Report;
 const PLAN_BYTES_MAX: u64 = 1024 * 1024;
 /// Nodes and gateways of a plan.
 const MEMBERS_MAX: usize = 1000;
+/// Of them asked at once: those that do not answer cost a time limit each.
+const AT_ONCE: usize = 32;
 const HELP: &str = "\
 Example:
   quorumkeep ten inventory --plan mainnet.json --json
@@ -84,20 +90,11 @@ struct Seen {
 }
 
 impl Inventory {
-    /// Asks everything that the plan names, one after the other.
+    /// Asks everything that the plan names, several at a time.
     pub fn run(self) -> Result<Report> {
-        let plan = self.read()?;
+        let plan = Arc::new(self.read()?);
         let client = self.reach.client()?;
-        let seen = block_on(async {
-            let mut seen = Vec::new();
-            for node in &plan.nodes {
-                seen.push(ask_node(&client, &plan, node).await);
-            }
-            for gateway in &plan.gateways {
-                seen.push(ask_gateway(&client, gateway).await);
-            }
-            Ok(seen)
-        })?;
+        let seen = block_on(ask_all(&plan, &client))?;
         conclude(&plan, &seen)
     }
 
@@ -117,6 +114,33 @@ impl Inventory {
             () if names.len() != count => fail("a name stands twice"),
             () => Ok(plan),
         }
+    }
+}
+
+/// Asks nodes and gateways; the answers are in the order of the plan.
+async fn ask_all(plan: &Arc<Plan>, client: &Client) -> Result<Vec<Seen>> {
+    let (mut asked, at_once) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
+    for place in 0..plan.nodes.len() + plan.gateways.len() {
+        let (plan, client, at_once) = (Arc::clone(plan), client.clone(), Arc::clone(&at_once));
+        asked.spawn(async move {
+            // It is never closed.
+            let _turn = at_once.acquire().await;
+            (place, ask(&client, &plan, place).await)
+        });
+    }
+    let mut seen = BTreeMap::new();
+    while let Some(answer) = asked.join_next().await {
+        let (place, one) = answer.map_err(|error| Failure::new(failure::Code::Failed, error))?;
+        seen.extend(one.map(|one| (place, one)));
+    }
+    Ok(seen.into_values().collect())
+}
+
+/// The node, or behind all nodes the gateway, at this place of the plan.
+async fn ask(client: &Client, plan: &Plan, place: usize) -> Option<Seen> {
+    match plan.nodes.get(place) {
+        Some(node) => Some(ask_node(client, plan, node).await),
+        None => Some(ask_gateway(client, plan.gateways.get(place - plan.nodes.len())?).await),
     }
 }
 

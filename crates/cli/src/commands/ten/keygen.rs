@@ -141,7 +141,7 @@ impl Keygen {
     fn seed(&self, folder: String) -> Result<NewSeed> {
         let seed = Seed::random(&mut OsRng);
         let shares = if self.for_custody { Vec::new() } else { seed.split(self.threshold, self.shares, &mut OsRng)? };
-        if !self.for_custody && *combine(&shares, &Passphrase::new(b"")?, EXPONENT_MAX)?.secret != *seed.expose() {
+        if !self.for_custody && !seed.is(&combine(&shares, &Passphrase::new(b"")?, EXPONENT_MAX)?.secret) {
             return Err(Failure::new(Code::Failed, "the new mnemonics do not recover their seed"));
         }
         Ok(NewSeed { folder, seed, shares })

@@ -8,6 +8,7 @@ mod findings;
 mod folder;
 mod inventory;
 mod keygen;
+mod live;
 mod opening;
 mod reach;
 mod recover;

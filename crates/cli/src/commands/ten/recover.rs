@@ -18,6 +18,7 @@ use quorumkeep_ten::secret::{RpcKey, Secret};
 use super::document;
 use super::expected::Expected;
 use super::folder::NewFiles;
+use super::live::{Live, Seen};
 use super::opening::Opening;
 use crate::failure::{Code, Failure, Result};
 use crate::report::{Report, warn};
@@ -31,6 +32,9 @@ Examples:
     --shares-file alice.txt bob.txt --volume /mnt/enclave-db --role validator --out-dir restore
   quorumkeep ten recover --network mainnet --gateway gw-01 --backup gw-01.hex --card keys/gateway-gw-01/backup-key.json \\
     --seed-file secret.age --identity me.txt --document document.json --volume /mnt/data --out-dir restore
+  quorumkeep ten recover --network mainnet --backup network-secret.json --signer KEY --rpc-key BASE64 \
+    --seed-file seed.bin --volume /mnt/enclave-db --role sequencer --node http://sequencer:80 \
+    --l1-rpc https://rpc.example --registry 0xADDRESS --enclave-id 0xADDRESS --out-dir restore
 The key of the backup comes from words, from a seed file (bare, or sealed by a recovery session of a custody), from a key file, or
 stays in a device (--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by
 a document that it has stored. The secret is never printed; destroy the files when the restart is done.";
@@ -80,6 +84,8 @@ pub struct Recover {
     /// What the node will be.
     #[arg(long, value_enum, conflicts_with = "gateway")]
     role: Option<RoleArg>,
+    #[command(flatten)]
+    live: Live,
     /// The name of the Kubernetes Secret.
     #[arg(long, value_name = "NAME", default_value = "ten-restore")]
     kubernetes_name: Name,
@@ -100,11 +106,13 @@ impl Recover {
     pub fn run(self) -> Result<Report> {
         let identity = self.what();
         let captured = self.captured(&identity)?;
-        let findings = self.look(captured.rpc_key.as_ref())?;
+        let seen = self.live.look()?;
+        let findings = self.look(captured.rpc_key.as_ref(), &seen)?;
         let restored = self.restored(self.open(&identity, &captured)?, &captured)?;
         let artefacts = restored.artefacts(self.kubernetes_name.as_str())?;
         let files = self.write(&artefacts)?;
-        Ok(self.report(&identity, &restored, &artefacts, files).field("findings", findings))
+        let report = self.report(&identity, &restored, &artefacts, files).field("findings", findings);
+        Ok(report.field("enclaves", seen.enclaves))
     }
 
     fn what(&self) -> Identity {
@@ -133,17 +141,16 @@ impl Recover {
     }
 
     /// Before anything is opened: would a restart run on the restored secret?
-    fn look(&self, recorded: Option<&RpcKey>) -> Result<Vec<Finding>> {
+    fn look(&self, recorded: Option<&RpcKey>, seen: &Seen) -> Result<Vec<Finding>> {
         let findings = match (&self.gateway, self.rpc_key) {
             (Some(_), _) => preflight::gateway(&Gateway { sealed_key_absent: self.volume_lacks(Some(SEALED_KEY))? }),
-            (None, Some(rpc_key)) => preflight::node(&self.node()?, &rpc_key),
+            (None, Some(rpc_key)) => preflight::node(&self.node(seen)?, &rpc_key),
             (None, None) => return Err(Failure::usage("give --rpc-key, as it is known from elsewhere")),
         };
         if let Some(refused) = preflight::refusal(&findings) {
-            let message = format!("{}: {}", refused.code, refused.text);
-            return Err(
-                Failure::new(Code::RestoreUnsafe, message).with_report(Report::default().field("findings", &findings))
-            );
+            let report = Report::default().field("findings", &findings).field("enclaves", &seen.enclaves);
+            let message = format!("{}: {refused}", refused.code);
+            return Err(Failure::new(Code::RestoreUnsafe, message).with_report(report));
         }
         if let (Some(recorded), Some(pinned)) = (recorded, &self.rpc_key)
             && recorded != pinned
@@ -154,16 +161,17 @@ impl Recover {
         findings
             .iter()
             .filter(|finding| finding.level == preflight::Level::Warning)
-            .for_each(|finding| warn(finding.text));
+            .for_each(|finding| warn(&finding.to_string()));
         Ok(findings)
     }
 
-    fn node(&self) -> Result<Node> {
+    fn node(&self, seen: &Seen) -> Result<Node> {
         let role = self.role.map(|role| match role {
             RoleArg::Validator => Role::Validator,
             RoleArg::Sequencer => Role::Sequencer,
         });
-        Ok(Node { database_empty: self.volume_lacks(None)?, role, ..Node::default() })
+        let database_empty = self.volume_lacks(None)?;
+        Ok(Node { database_empty, role, living: seen.living(), answers: seen.answers.clone() })
     }
 
     /// Is there nothing on the volume, or at least not this file? None if nobody has looked.

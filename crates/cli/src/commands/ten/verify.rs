@@ -13,6 +13,7 @@ use quorumkeep_ten::ciphertext::Ciphertext;
 use quorumkeep_ten::container::Backup;
 use quorumkeep_ten::identity::Identity;
 use quorumkeep_ten::key::BackupPublicKey;
+use quorumkeep_ten::preflight;
 use quorumkeep_ten::secret::RpcKey;
 use quorumkeep_ten::source::{Endpoint, Gateway, Node};
 
@@ -23,7 +24,7 @@ use super::reach::Reach;
 use super::shelf::{self, Shelf};
 use super::{document, findings};
 use crate::custody_link::now_ms;
-use crate::failure::{Failure, Result};
+use crate::failure::{Code, Failure, Result};
 use crate::net::block_on;
 use crate::report::Report;
 
@@ -36,8 +37,10 @@ Examples:
       --backup-dir backups
   quorumkeep ten verify --network mainnet --card backup-key.json --signer KEY --rpc-key BASE64 --backup-dir backups \\
       --shares-file alice.txt bob.txt carol.txt
-The first two need nobody's share. The third is a drill: it opens the backup in memory, recognises the secret, and writes and
-shows nothing of it; give the words of all guardians, and each is checked. Exit status 4: a finding is bad, 5: alarm.";
+  quorumkeep ten verify --network mainnet --restarted --node http://validator-1:80 --rpc-key BASE64
+The first two need nobody's share: without words or a key nothing is opened. The third is a drill: it opens the backup in
+memory, recognises the secret, and writes and shows nothing of it; give the words of all guardians, and each is checked. The
+fourth is the check after a recovery: does the node run on the secret of the network? Exit status 4: a finding is bad, 5: alarm.";
 
 /// `NAME` or `NAME=URL`.
 #[derive(Clone)]
@@ -74,11 +77,14 @@ pub struct Verify {
     #[command(flatten)]
     expected: Expected,
     /// Who may have signed backups: 64 hex digits; may be given several times.
-    #[arg(long, value_name = "KEY", value_parser = verify_key, required = true)]
+    #[arg(long, value_name = "KEY", value_parser = verify_key, required_unless_present = "restarted")]
     signer: Vec<VerifyKey>,
     /// The folder of ten backup; the newest backup in it is looked at.
-    #[arg(long, value_name = "DIR", required_unless_present = "backup", conflicts_with = "backup")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["backup", "restarted"], conflicts_with = "backup")]
     backup_dir: Option<PathBuf>,
+    /// After a restart: no backup is looked at, only the RPC key that the node answers with.
+    #[arg(long, requires = "node", conflicts_with_all = ["gateway", "signer", "backup_dir", "backup", "age_hours_max"])]
+    restarted: bool,
     /// One backup instead.
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
@@ -107,6 +113,9 @@ struct Subject {
 impl Verify {
     /// Looks at everything that was given.
     pub fn run(self) -> Result<Report> {
+        if self.restarted {
+            return self.after_restart();
+        }
         let subject = self.subject()?;
         let mut all = Vec::new();
         let kept = self.kept(&subject, &mut all)?;
@@ -124,6 +133,24 @@ impl Verify {
             Ok(()) => findings::conclude(report, &all),
             Err(failure) => Err(failure.with_report(report.field("findings", &all))),
         }
+    }
+
+    /// Does the node run on the secret that has this RPC key?
+    fn after_restart(&self) -> Result<Report> {
+        let (Some(at), Some(pinned)) = (&self.node, &self.rpc_key) else {
+            return Err(Failure::usage("give --node and --rpc-key"));
+        };
+        let client = self.reach.client()?;
+        let answers = block_on(async { Ok(Node::new(client, at.clone()).rpc_key().await?) })?;
+        let finding = preflight::Finding { about: Some(at.to_string()), ..preflight::after(&answers, pinned) };
+        let message = format!("{}: {finding}", finding.code);
+        let is_good = finding.level == preflight::Level::Ok;
+        let report = Report::text(finding.to_string())
+            .field("identity", Identity::network_secret(self.network.clone()))
+            .field("rpc_key", answers)
+            .field("level", finding.level)
+            .field("findings", [finding]);
+        if is_good { Ok(report) } else { Err(Failure::new(Code::CheckAlarm, message).with_report(report)) }
     }
 
     fn subject(&self) -> Result<Subject> {
