@@ -98,7 +98,9 @@ fn is_option(line: &str) -> bool {
 fn every_command_and_option_is_in_the_reference() {
     let commands = leaves(&[]);
     assert!(commands.len() > 15, "{commands:?}");
-    assert!(commands.contains(&vec!["demo".to_owned()]) && commands.contains(&vec!["demo".to_owned(), "ten".to_owned()]));
+    assert!(
+        commands.contains(&vec!["demo".to_owned()]) && commands.contains(&vec!["demo".to_owned(), "ten".to_owned()])
+    );
     for command in commands {
         let heading = format!("### `quorumkeep {}`\n", command.join(" "));
         let section = CLI.split(&heading).nth(1).unwrap_or_else(|| panic!("docs/cli.md lacks: {heading}"));
