@@ -4,7 +4,8 @@
     start_scripts.py FILE [PROGRAM]
 
 FILE is rendered with everything on. `copy-keys` must give the program files that nobody else may read, whatever the mode of the
-mounted Secret. With PROGRAM, the real quorumkeep, `charter` must make a custody once and keep it. Exit status 1 if not.
+mounted Secret. With PROGRAM, the real quorumkeep, `charter` must make a custody once and keep it, and every command that a
+container begins with must be one that the program understands. Exit status 1 if not.
 """
 
 import os
@@ -16,16 +17,25 @@ import tempfile
 
 import yaml
 
+# The exit status of a command that is written wrong.
+USAGE = 2
 
-def scripts(path, name):
-    """The script of every container with this name."""
+
+def containers(path):
+    """Every container of a rendered file."""
     found = []
     with open(path, encoding="utf-8") as file:
         for document in filter(None, yaml.safe_load_all(file)):
             spec = document.get("spec", {})
             spec = spec.get("jobTemplate", {}).get("spec", spec)
             pod = spec.get("template", {}).get("spec", {})
-            found += [c["args"][0] for c in pod.get("initContainers", []) if c["name"] == name]
+            found += [*pod.get("initContainers", []), *pod.get("containers", [])]
+    return found
+
+
+def scripts(path, name):
+    """The script of every container with this name."""
+    found = [container["args"][0] for container in containers(path) if container["name"] == name]
     if not found:
         raise SystemExit(f"error: {path} has no container {name}")
     return found
@@ -82,6 +92,19 @@ def makes_charter(script, program):
         assert again.returncode == 0 and (root / "data/custody/charter.json").read_bytes() == charter, "not kept"
 
 
+def understands(path, program):
+    """Its files are not here, so that each command fails, but not because of how it is written."""
+    commands = [container["args"] for container in containers(path) if container.get("command") == ["quorumkeep"]]
+    assert commands, "no container runs the program"
+    with tempfile.TemporaryDirectory() as folder:
+        def status(arguments):
+            return subprocess.run([program, *arguments], cwd=folder, capture_output=True, timeout=60).returncode
+        for arguments in commands:
+            assert status(arguments) not in (0, USAGE), f"not understood: {arguments}"
+            assert status([*arguments, "--no-such-option"]) == USAGE, f"anything is understood: {arguments}"
+    print(f"{len(commands)} commands: ok")
+
+
 def main():
     if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
@@ -92,6 +115,7 @@ def main():
         if len(sys.argv) == 3:
             makes_charter(scripts(sys.argv[1], "charter")[0], sys.argv[2])
             print("charter: ok")
+            understands(sys.argv[1], sys.argv[2])
         else:
             print("skipped: charter; QUORUMKEEP names no program")
     except AssertionError as error:

@@ -12,6 +12,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use std::{env, thread};
 
 use quorumkeep_ten::source::{Client, Endpoint, Limits};
@@ -63,6 +64,18 @@ impl Anvil {
         serde_json::from_slice::<Value>(&answer).unwrap()["result"].take()
     }
 
+    /// Every transaction is mined at once, but not before its hash is given out.
+    fn receipt(&self, hash: &Value) -> Value {
+        for _ in 0..500 {
+            let receipt = self.ask("eth_getTransactionReceipt", &json!([hash]));
+            if !receipt.is_null() {
+                return receipt;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{hash} is not mined");
+    }
+
     /// Deploys a contract with this code; its address.
     pub fn deploy(&self, code: &str) -> String {
         let from = self.ask("eth_accounts", &json!([]))[0].clone();
@@ -70,7 +83,7 @@ impl Anvil {
         // PUSH1 size PUSH1 0c PUSH1 0 CODECOPY PUSH1 size PUSH1 0 RETURN
         let data = format!("0x60{size:02x}600c60003960{size:02x}6000f3{code}");
         let hash = self.ask("eth_sendTransaction", &json!([{ "from": from, "data": data }]));
-        let receipt = self.ask("eth_getTransactionReceipt", &json!([hash]));
+        let receipt = self.receipt(&hash);
         assert_eq!(receipt["status"], "0x1", "{receipt}");
         receipt["contractAddress"].as_str().unwrap().to_owned()
     }

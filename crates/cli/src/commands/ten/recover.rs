@@ -32,8 +32,8 @@ Examples:
     --shares-file alice.txt bob.txt --volume /mnt/enclave-db --role validator --out-dir restore
   quorumkeep ten recover --network mainnet --gateway gw-01 --backup gw-01.hex --card keys/gateway-gw-01/backup-key.json \\
     --seed-file secret.age --identity me.txt --document document.json --volume /mnt/data --out-dir restore
-  quorumkeep ten recover --network mainnet --backup network-secret.json --signer KEY --rpc-key BASE64 \
-    --seed-file seed.bin --volume /mnt/enclave-db --role sequencer --node http://sequencer:80 \
+  quorumkeep ten recover --network mainnet --backup network-secret.json --signer KEY --rpc-key BASE64 --seed-file seed.bin \\
+    --volume /mnt/enclave-db --role sequencer --node http://sequencer:80 \\
     --l1-rpc https://rpc.example --registry 0xADDRESS --enclave-id 0xADDRESS --out-dir restore
 The key of the backup comes from words, from a seed file (bare, or sealed by a recovery session of a custody), from a key file, or
 stays in a device (--session-key-file). Nothing is written before the secret is recognised: that of a network by its RPC key, that of a gateway by

@@ -83,7 +83,9 @@ pub struct Verify {
     #[arg(long, value_name = "DIR", required_unless_present_any = ["backup", "restarted"], conflicts_with = "backup")]
     backup_dir: Option<PathBuf>,
     /// After a restart: no backup is looked at, only the RPC key that the node answers with.
-    #[arg(long, requires = "node", conflicts_with_all = ["gateway", "signer", "backup_dir", "backup", "age_hours_max"])]
+    #[arg(long, requires = "node", conflicts_with_all = [
+        "gateway", "signer", "backup_dir", "backup", "age_hours_max", "card", "backup_key", "key", "shares_file",
+    ])]
     restarted: bool,
     /// One backup instead.
     #[arg(long, value_name = "FILE")]
