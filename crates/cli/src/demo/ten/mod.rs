@@ -233,8 +233,7 @@ impl Story {
         for node in NODES {
             ensure(self.network.rpc_key(node)?.to_string() == self.pinned, "a node has another RPC key")?;
             ensure(self.network.is_healthy(node)?, "a node cannot read what the network published")?;
-            let url = self.network.url(node);
-            finds(&self.stage.run(&self.people.verify(Instance::Secret, url, &self.pinned))?, "rpc_key_pinned")?;
+            finds(&self.stage.run(&self.people.restarted(self.network.url(node), &self.pinned))?, "restored")?;
         }
         Ok(((), "the same RPC key; what the network published decrypts".to_owned()))
     }

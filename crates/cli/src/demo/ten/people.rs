@@ -113,6 +113,11 @@ impl People {
         with_pin(command, instance, rpc_key)
     }
 
+    /// The command that asks a restarted node whose secret it runs on.
+    pub fn restarted(&self, url: &str, rpc_key: &str) -> Vec<String> {
+        words(&["ten", "verify", "--network", NETWORK, "--restarted", "--node", url, "--rpc-key", rpc_key])
+    }
+
     /// The command with which guardians bring it back from this backup; `more` is what else is known.
     pub fn recover(&self, instance: Instance, backup: &str, guardians: &[&str], more: &[&str]) -> Vec<String> {
         let card = card(instance);
