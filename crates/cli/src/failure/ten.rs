@@ -40,7 +40,12 @@ impl From<NotOpened> for Failure {
             NotOpened::Secret(NotASecret::Length(_)) => Code::BadCiphertext,
             NotOpened::Secret(NotASecret::Zero) => Code::ZeroSecret,
         };
-        Self::new(code, error)
+        let failure = Self::new(code, error);
+        match error {
+            NotOpened::Key => failure
+                .with_help("Is the key that of exactly this instance? A changed ciphertext fails in the same way. Nothing was written."),
+            NotOpened::Secret(_) => failure,
+        }
     }
 }
 
